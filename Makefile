@@ -1,0 +1,33 @@
+# Everything from a fresh machine: `make demo` and `make test` set up the virtual environment first, once.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# One OpenMP thread a process: spinning threads under contention made eleven steps forty times slower.
+export OMP_NUM_THREADS := 1
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test setup bench clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "peerd needs Python 3.11, 3.12 or 3.13; none was found on PATH."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/peerd demo --out demo-out
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	@for script in tests/benchmarks/*.py; do echo "== $$script"; PYTHONPATH=.:protocol $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,117 @@
+"""The desk: what a person's program may ask of the running daemon. The API and nothing else talks to it.
+
+Here live the values and the protocol class. Never here: HTTP, or how the daemon answers (`daemon.py` implements it).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.notices import AnyNotice
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person asks for. None means: the model's own default, or the daemon's choice."""
+
+    prompt: str
+    negative: str = ""
+    steps: int | None = None
+    shared: int | None = None
+    seed: int | None = None
+    guidance: float | None = None
+    scheduler: str | None = None
+    width: int | None = None
+    height: int | None = None
+    model: str = "embedded"
+    out: str | None = None
+    """An absolute path to write the picture to; None: a name of our own in the node's picture folder."""
+    group_name: str = ""
+    group_size: int = 1
+    wait_s: float = 10.0
+    share: Literal["prompt", "nothing"] = "prompt"
+
+
+class MemberView(msgspec.Struct, frozen=True, kw_only=True):
+    """One member as `status` and `peers` show it. `path` is the address it is reached at ('' when unknown)."""
+
+    id: NodeId
+    name: str
+    status: str
+    path: str
+    steps_per_second: float
+    memory_free_mib: int
+    power: str
+    battery_percent: int | None
+    temperature_c: float | None
+    hot: bool
+    load: float
+    engine: bool
+    leader: bool
+    me: bool
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """This node and its cluster. `endpoints` are `tcp://HOST:PORT`, the control endpoint first."""
+
+    id: NodeId
+    name: str
+    cluster: str
+    admin: bool
+    endpoints: tuple[str, ...]
+    leader: NodeId | None
+    leader_name: str
+    term: int | None
+    role: str
+    engine_warm: bool
+    members: tuple[MemberView, ...]
+
+
+class TokenMade(msgspec.Struct, frozen=True, kw_only=True, tag="token", tag_field="is"):
+    token: str
+    minutes: float
+
+
+class Knocked(msgspec.Struct, frozen=True, kw_only=True, tag="knocked", tag_field="is"):
+    """The other side is there; both people compare `words` and say yes or no. `name` is what it calls itself."""
+
+    name: str
+    words: str
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined", tag_field="is"):
+    name: str
+    id: NodeId
+
+
+class PairingFailed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="is"):
+    reason: str
+
+
+PairingNews = TokenMade | Knocked | Joined | PairingFailed
+Approve = Callable[[Knocked], Awaitable[bool]]
+
+
+class Desk(Protocol):
+    async def submit(self, wish: Wish) -> RequestId:
+        """Accept a wish durably. Raises LocalError with one clear sentence when it can not be granted."""
+        ...
+
+    def follow(self, request: RequestId) -> AsyncIterator[AnyNotice]:
+        """All notices of a request from its first on; ends after `Finished` or `Failed`. LocalError: unknown."""
+        ...
+
+    async def cancel(self, request: RequestId) -> None: ...
+
+    async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
+        """What would happen if these were asked now, as `peerd plan --json` prints it. Runs nothing."""
+        ...
+
+    def view(self) -> NodeView: ...
+
+    def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+        """Open one join window; ends after `Joined` or `PairingFailed`. Closing the iterator closes the window."""
+        ...
+
+    def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]: ...

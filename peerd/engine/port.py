@@ -1,0 +1,92 @@
+"""The engine's port: what the rest of peerd may ask of a denoiser, and what comes back.
+
+Here live the values and the protocol class alone. Never here: torch, processes, or a decision about whose work to run.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from peerd_protocol.plan import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Run `call` from `start` (checkpoint bytes; None: from noise) up to `stop` scheduler steps (None: to the picture).
+
+    `checkpoint_every` scheduler steps a checkpoint comes back on the way (0: only the one at `stop`).
+    """
+
+    call: Call
+    start: bytes | None = None
+    stop: int | None = None
+    checkpoint_every: int = 0
+    previews: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One scheduler step is done. `preview` is RGB bytes, `preview_side` squared pixels (empty: none was made)."""
+
+    step: int
+    total: int
+    seconds: float
+    preview: bytes = b""
+    preview_side: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint: `data` continues the call after `step` scheduler steps."""
+
+    step: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """The picture, as raw RGB rows. `denoiser_calls` were counted inside the denoiser's forward in this order."""
+
+    width: int
+    height: int
+    rgb: bytes
+    denoiser_calls: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """The order ended at its `stop` step; its last `Saved` came before this."""
+
+    denoiser_calls: int
+
+
+EngineEvent = Stepped | Saved | Painted | Halted
+
+
+class Engine(Protocol):
+    """One denoiser behind a process boundary. Orders run one at a time, first come first served."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether a model is loaded, so that embedding a prompt costs milliseconds."""
+        ...
+
+    def run(self, order: Order) -> AsyncIterator[EngineEvent]:
+        """Carry out one order. Closing the iterator cancels it within one step.
+
+        Raises EngineError when the engine dies or refuses; the next order starts a fresh engine.
+        """
+        ...
+
+    async def embed(self, prompts: Sequence[str]) -> list[bytes]:
+        """Pooled, normalised text embeddings as little-endian float16 bytes, one a prompt. Starts the engine."""
+        ...
+
+    async def measure(self, call: Call) -> float:
+        """Denoiser calls per second, timed on two real calls of this call's shape. Starts the engine."""
+        ...
+
+    async def close(self) -> None:
+        """End the child process; returns when it is gone."""
+        ...

@@ -1,0 +1,135 @@
+"""Everything a node can want done, as frozen values closed by one union. Actions are imperative.
+
+Order is meaning: no later action of a list is carried out before an earlier `Remember` is on disk. The result of an
+action, good or bad, is the next event. Never here: how it is done.
+"""
+
+from dataclasses import dataclass
+
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.messages import AnyMessage, Offer
+from peerd_protocol.notices import AnyNotice
+from peerd_protocol.plan import Call, Forecast, GroupPlan, Request
+from peerd_protocol.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Say `message` to a peer. It may be lost; who needs it says it again."""
+
+    to: NodeId
+    message: AnyMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Write `value` durably under `key` before anything that follows."""
+
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlan:
+    """Group these requests and choose devices -> `Planned`."""
+
+    batch: int
+    requests: tuple[Request, ...]
+    devices: tuple[tuple[NodeId, Profile], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Predict:
+    """Record durably what a plan promises, before the first denoiser call."""
+
+    plan: GroupPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Consider:
+    """Ask the owner's policy about an offer -> `Considered`."""
+
+    leader: NodeId
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Denoise:
+    """Run `call` from `start` to `stop` under the name `work` -> StepDone, CheckpointSaved, ..., or WorkFailed."""
+
+    work: str
+    call: Call
+    start: bytes | None
+    stop: int | None
+    checkpoint_every: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop this work within one step; no event follows."""
+
+    work: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Commit the picture of an own request, once -> `Delivered` or `DeliveryFailed`."""
+
+    request: Request
+    picture: bytes
+    seed: int
+    shared_steps: int
+    checkpoint_digest: bytes
+    forecast: Forecast | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the person who asked."""
+
+    request: RequestId
+    notice: AnyNotice
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRoster:
+    """Send our roster to a peer whose digest differs."""
+
+    to: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRoster:
+    """Verify and add what a peer shared -> `RosterChanged` if anything was new."""
+
+    certificates: tuple[bytes, ...]
+    revocations: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Something a person should know about this node or a peer: a clone, a peer that breaks the protocol."""
+
+    text: str
+
+
+Action = (
+    Send
+    | Remember
+    | Forget
+    | MakePlan
+    | Predict
+    | Consider
+    | Denoise
+    | Halt
+    | Deliver
+    | Tell
+    | ShareRoster
+    | MergeRoster
+    | Warn
+)

@@ -1,0 +1,25 @@
+"""Whose fault an error is. Never here: what to print; the message passed in already says what to do next."""
+
+
+class PeerdError(Exception):
+    """Any error of ours. Its text is one sentence a person can act on."""
+
+
+class LocalError(PeerdError):
+    """The caller asked for something this node may not or can not do."""
+
+
+class RemoteError(PeerdError):
+    """A peer sent something that the protocol forbids; the peer is at fault and its frame is dropped."""
+
+
+class FrameError(RemoteError):
+    """A frame that is too large, malformed, or not of the protocol's types."""
+
+
+class CheckpointError(RemoteError):
+    """A checkpoint that is damaged, or does not fit the call it is to continue."""
+
+
+class EngineError(PeerdError):
+    """The engine could not do its work: it died, ran out of memory, or refused the call."""

@@ -1,0 +1,181 @@
+"""Everything that can happen to a node, as frozen values closed by one union. Events are past tense.
+
+Time is an event too: `Ticked` carries the clock, and every other event happens at the time of the latest tick.
+Never here: what a node does about it.
+"""
+
+from dataclasses import dataclass
+
+from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
+from peerd_protocol.messages import AnyMessage
+from peerd_protocol.plan import Forecast, Request
+from peerd_protocol.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """The boot-time clock (it counts through suspend) in seconds."""
+
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class PeerClosed:
+    """The channel to a peer closed. `refused`: a re-dial was refused, so its process is gone."""
+
+    peer: NodeId
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded message from an authenticated peer (or from this node itself)."""
+
+    sender: NodeId
+    message: AnyMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """This device was measured again."""
+
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """The roster now has this digest and these members."""
+
+    digest: bytes
+    members: frozenset[NodeId]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A person asked this node for a picture; this node is the origin."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    request: RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A group as planning proposes it. `candidates` may run the shared steps, best first, the lead's call first of
+    all; `runners` name for each request who runs its local steps. `lead` is one of `requests`.
+    """
+
+    requests: tuple[RequestId, ...]
+    lead: RequestId
+    seed: int
+    shared_steps: int
+    candidates: tuple[NodeId, ...]
+    runners: tuple[tuple[RequestId, NodeId], ...]
+    forecast: Forecast
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Planning's answer to `MakePlan`. A request that nobody can run is missing from all drafts and named here."""
+
+    batch: int
+    drafts: tuple[Draft, ...]
+    impossible: tuple[tuple[RequestId, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """The owner's policy has answered `Consider`."""
+
+    group: GroupId
+    attempt: Attempt
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """The engine finished one scheduler step of a piece of work."""
+
+    work: str
+    step: int
+    total: int
+    preview: bytes
+    preview_side: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    work: str
+    step: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkHalted:
+    """The work reached its `stop` step; its last checkpoint came before."""
+
+    work: str
+    denoiser_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePainted:
+    """The work ended in a picture, packed by `pictures.pack` so that it can travel."""
+
+    work: str
+    picture: bytes
+    denoiser_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    work: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The picture of a request is on disk, once and for ever."""
+
+    request: RequestId
+    path: str
+    pixels_sha256: str
+    denoiser_calls: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailed:
+    request: RequestId
+    reason: str
+
+
+Event = (
+    Ticked
+    | PeerConnected
+    | PeerClosed
+    | Received
+    | Profiled
+    | RosterChanged
+    | Asked
+    | Cancelled
+    | Planned
+    | Considered
+    | StepDone
+    | CheckpointSaved
+    | WorkHalted
+    | PicturePainted
+    | WorkFailed
+    | Delivered
+    | DeliveryFailed
+)
