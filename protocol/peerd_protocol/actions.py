@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, Offer
 from peerd_protocol.notices import AnyNotice
-from peerd_protocol.plan import Call, Forecast, GroupPlan, Request
+from peerd_protocol.plan import Call, GroupPlan, Request
 from peerd_protocol.profile import Profile
 
 
@@ -78,14 +78,15 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Commit the picture of an own request, once -> `Delivered` or `DeliveryFailed`."""
+    """Commit the picture of an own request, once -> `Delivered` or `DeliveryFailed`.
+
+    `picture` is as the runner packed it; `plan` is None where the origin went alone; `seconds` since the asking.
+    """
 
     request: Request
     picture: bytes
-    seed: int
-    shared_steps: int
-    checkpoint_digest: bytes
-    forecast: Forecast | None
+    plan: GroupPlan | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,11 @@ class PeerClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """This node is about to stop on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A decoded message from an authenticated peer (or from this node itself)."""
 
@@ -164,6 +169,7 @@ Event = (
     Ticked
     | PeerConnected
     | PeerClosed
+    | Leaving
     | Received
     | Profiled
     | RosterChanged

@@ -23,7 +23,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", forbid_
 # ---- handshake and membership ------------------------------------------------------------------------------
 
 
-class Hello(Message, frozen=True, tag="hello"):
+class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """The first message on every channel: who speaks, since which boot, and where its bulk socket listens."""
 
     version: int
@@ -33,11 +33,11 @@ class Hello(Message, frozen=True, tag="hello"):
     bulk_port: int
 
 
-class Heartbeat(Message, frozen=True, tag="heartbeat"):
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Sent to every peer once per interval. It alone keeps its sender, and a leadership, alive.
 
-    `term` is the accepted term; `leading` says that the sender claims it for itself. `highest` is the highest
-    counter it has seen. `interval_ms` is the sender's own H: every timeout about the sender is counted in it.
+    `term` is the accepted term; `leading` says that the sender claims it for itself, `following` that it hears the
+    leader of that term. `highest` is the highest counter it has seen. `interval_ms` is the sender's own H: every timeout about the sender is counted in it.
     """
 
     boot: BootNonce
@@ -45,38 +45,39 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     interval_ms: int
     term: Term | None
     leading: bool
+    following: bool = False
     highest: int
     followers: int
     profile: Profile
     roster_digest: bytes
 
 
-class Goodbye(Message, frozen=True, tag="goodbye"):
+class Goodbye(Message, frozen=True, kw_only=True, tag="goodbye"):
     """The sender leaves on purpose; its peers need not wait for silence."""
 
 
 # ---- election ----------------------------------------------------------------------------------------------
 
 
-class Preclaim(Message, frozen=True, tag="preclaim"):
+class Preclaim(Message, frozen=True, kw_only=True, tag="preclaim"):
     """A candidate asks whether the receiver, too, has lost its leader."""
 
     counter: int
 
 
-class PreclaimAnswer(Message, frozen=True, tag="preclaim_answer"):
+class PreclaimAnswer(Message, frozen=True, kw_only=True, tag="preclaim_answer"):
     counter: int
     granted: bool
 
 
-class Resign(Message, frozen=True, tag="resign"):
+class Resign(Message, frozen=True, kw_only=True, tag="resign"):
     """A leader low on battery names its successor, which claims at once if `term` is still its accepted one."""
 
     term: Term
     successor: NodeId
 
 
-class Fenced(Message, frozen=True, tag="fenced"):
+class Fenced(Message, frozen=True, kw_only=True, tag="fenced"):
     """Answer to a command of another term than the accepted one."""
 
     term: Term | None
@@ -86,13 +87,13 @@ class Fenced(Message, frozen=True, tag="fenced"):
 # ---- roster gossip -----------------------------------------------------------------------------------------
 
 
-class RosterWant(Message, frozen=True, tag="roster_want"):
+class RosterWant(Message, frozen=True, kw_only=True, tag="roster_want"):
     """Asks for the roster: the heartbeat's digest differs from the sender's own."""
 
     digest: bytes
 
 
-class RosterShare(Message, frozen=True, tag="roster_share"):
+class RosterShare(Message, frozen=True, kw_only=True, tag="roster_share"):
     """Two grow-only sets as the exact signed bytes: member certificates and revocations."""
 
     certificates: tuple[bytes, ...]
@@ -102,19 +103,19 @@ class RosterShare(Message, frozen=True, tag="roster_share"):
 # ---- coordination ------------------------------------------------------------------------------------------
 
 
-class Submit(Message, frozen=True, tag="submit"):
+class Submit(Message, frozen=True, kw_only=True, tag="submit"):
     """An origin announces its open request to the leader, again and again until a plan names it."""
 
     request: Request
 
 
-class Withdraw(Message, frozen=True, tag="withdraw"):
+class Withdraw(Message, frozen=True, kw_only=True, tag="withdraw"):
     """The origin takes its request back; whoever works for it alone stops."""
 
     request: RequestId
 
 
-class Offer(Message, frozen=True, tag="offer"):
+class Offer(Message, frozen=True, kw_only=True, tag="offer"):
     """The leader asks one device to run a group's shared steps. It shows the lead's prompt and nobody else's."""
 
     group: GroupId
@@ -124,7 +125,7 @@ class Offer(Message, frozen=True, tag="offer"):
     receivers: tuple[tuple[RequestId, NodeId], ...]
 
 
-class Answer(Message, frozen=True, tag="answer"):
+class Answer(Message, frozen=True, kw_only=True, tag="answer"):
     """The executor's owner accepts or declines an offer; a declined one says why."""
 
     group: GroupId
@@ -133,13 +134,13 @@ class Answer(Message, frozen=True, tag="answer"):
     reason: str = ""
 
 
-class PlanTold(Message, frozen=True, tag="plan"):
+class PlanTold(Message, frozen=True, kw_only=True, tag="plan"):
     """The leader tells an origin or a runner its part of a plan."""
 
     plan: GroupPlan
 
 
-class Progress(Message, frozen=True, tag="progress"):
+class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """The executor's lease: it renews only with steps, so that a hung engine lapses."""
 
     group: GroupId
@@ -150,7 +151,7 @@ class Progress(Message, frozen=True, tag="progress"):
     preview_side: int = 0
 
 
-class LocalProgress(Message, frozen=True, tag="local_progress"):
+class LocalProgress(Message, frozen=True, kw_only=True, tag="local_progress"):
     """A runner tells the origin it works for how far the request is."""
 
     request: RequestId
@@ -160,7 +161,7 @@ class LocalProgress(Message, frozen=True, tag="local_progress"):
     preview_side: int = 0
 
 
-class GroupEnded(Message, frozen=True, tag="group_ended"):
+class GroupEnded(Message, frozen=True, kw_only=True, tag="group_ended"):
     """The executor tells the leader that the shared steps are handed over, or failed and why (`reason` not empty)."""
 
     group: GroupId
@@ -168,7 +169,7 @@ class GroupEnded(Message, frozen=True, tag="group_ended"):
     reason: str = ""
 
 
-class RequestFailed(Message, frozen=True, tag="request_failed"):
+class RequestFailed(Message, frozen=True, kw_only=True, tag="request_failed"):
     """A runner tells the origin that it cannot finish the request."""
 
     request: RequestId
@@ -178,7 +179,7 @@ class RequestFailed(Message, frozen=True, tag="request_failed"):
 # ---- handoff -----------------------------------------------------------------------------------------------
 
 
-class HandoffBegin(Message, frozen=True, tag="handoff_begin"):
+class HandoffBegin(Message, frozen=True, kw_only=True, tag="handoff_begin"):
     """Announces bytes that follow in chunks: a checkpoint for a member, or a finished picture for its origin."""
 
     handoff: HandoffId
@@ -191,7 +192,7 @@ class HandoffBegin(Message, frozen=True, tag="handoff_begin"):
     digest: bytes
 
 
-class Chunk(Message, frozen=True, tag="chunk"):
+class Chunk(Message, frozen=True, kw_only=True, tag="chunk"):
     """A piece of a handoff, on the bulk channel, from the socket that pins the receiver's key."""
 
     handoff: HandoffId
@@ -199,14 +200,14 @@ class Chunk(Message, frozen=True, tag="chunk"):
     data: bytes
 
 
-class HandoffGot(Message, frozen=True, tag="handoff_got"):
+class HandoffGot(Message, frozen=True, kw_only=True, tag="handoff_got"):
     """The receiver holds everything before `offset`: acknowledgement, and where to resume after a cut."""
 
     handoff: HandoffId
     offset: int
 
 
-class HandoffDone(Message, frozen=True, tag="handoff_done"):
+class HandoffDone(Message, frozen=True, kw_only=True, tag="handoff_done"):
     """The receiver has verified the whole (`accepted`), or does not want it (any more), and why."""
 
     handoff: HandoffId

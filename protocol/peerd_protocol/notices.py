@@ -13,11 +13,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, tag_field="is"):
     pass
 
 
-class Queued(Notice, frozen=True, tag="queued"):
+class Queued(Notice, frozen=True, kw_only=True, tag="queued"):
     leader: NodeId | None
 
 
-class PlanMade(Notice, frozen=True, tag="plan"):
+class PlanMade(Notice, frozen=True, kw_only=True, tag="plan"):
     """The leader's decision as the origin sees it. `shared_with` names the other requests of the group."""
 
     executor: NodeId
@@ -30,7 +30,7 @@ class PlanMade(Notice, frozen=True, tag="plan"):
     reason: str
 
 
-class SharedStep(Notice, frozen=True, tag="shared_step"):
+class SharedStep(Notice, frozen=True, kw_only=True, tag="shared_step"):
     executor: NodeId
     step: int
     total: int
@@ -38,7 +38,7 @@ class SharedStep(Notice, frozen=True, tag="shared_step"):
     preview_side: int
 
 
-class LocalStep(Notice, frozen=True, tag="local_step"):
+class LocalStep(Notice, frozen=True, kw_only=True, tag="local_step"):
     runner: NodeId
     step: int
     total: int
@@ -46,7 +46,7 @@ class LocalStep(Notice, frozen=True, tag="local_step"):
     preview_side: int
 
 
-class HandedOff(Notice, frozen=True, tag="handoff"):
+class HandedOff(Notice, frozen=True, kw_only=True, tag="handoff"):
     """A checkpoint reached the member whole: how many bytes, from whom, after which step."""
 
     sender: NodeId
@@ -54,13 +54,13 @@ class HandedOff(Notice, frozen=True, tag="handoff"):
     step: int
 
 
-class WentAlone(Notice, frozen=True, tag="alone"):
+class WentAlone(Notice, frozen=True, kw_only=True, tag="alone"):
     """The origin goes on by itself, and why: sharing is only ever an optimisation."""
 
     reason: str
 
 
-class Finished(Notice, frozen=True, tag="finished"):
+class Finished(Notice, frozen=True, kw_only=True, tag="finished"):
     path: str
     pixels_sha256: str
     denoiser_calls: int
@@ -68,7 +68,7 @@ class Finished(Notice, frozen=True, tag="finished"):
     seconds: float
 
 
-class Failed(Notice, frozen=True, tag="failed"):
+class Failed(Notice, frozen=True, kw_only=True, tag="failed"):
     reason: str
 
 

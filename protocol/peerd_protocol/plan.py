@@ -61,6 +61,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     joules: float
     joules_alone: float
     handoff_bytes: int
+    step_seconds: float = 0.0
+    """One shared step on the executor; the unit of its lease."""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,26 @@
+"""What one machine wants of another inside the same node, as values; only `node.py` carries them over."""
+
+from dataclasses import dataclass
+
+from peerd_protocol.ids import NodeId
+from peerd_protocol.messages import HandoffBegin
+from peerd_protocol.plan import Request
+
+
+@dataclass(frozen=True, slots=True)
+class GoAlone:
+    """The origin wants its own runner to run the whole request, whatever others do."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Hand these bytes over; the outcome comes back as `Given` or `NotGiven`."""
+
+    to: NodeId
+    begin: HandoffBegin
+    data: bytes
+
+
+Order = GoAlone | Give

@@ -1,0 +1,189 @@
+"""The origin's side of a request: it alone owns it, from the asking to the one visible result.
+
+    asked -> announced (again and again) -> planned -> delivering -> done
+                    |                          |
+                    +---- alone <--------------+      no plan came, or whoever ran it is gone
+
+A request is on disk before anyone hears of it. Never here: running steps (`runner`), or who is leader (`election`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from peerd_protocol.actions import Action, Deliver, Forget, Remember, Send, Tell
+from peerd_protocol.coordination.orders import GoAlone, Order
+from peerd_protocol.events import Delivered, DeliveryFailed
+from peerd_protocol.ids import NodeId, RequestId, Term
+from peerd_protocol.messages import HandoffBegin, LocalProgress, RequestFailed, Submit, Withdraw
+from peerd_protocol.notices import Failed, Finished, LocalStep, PlanMade, Queued, WentAlone
+from peerd_protocol.plan import GroupPlan, Request
+
+REPEAT_S = 1.0
+"""How often an unplanned request is announced again: its first announcement may have vanished."""
+PLAN_WAIT_S = 12.0
+"""Longest wait for a plan beyond the asker's own `--wait`: a dead leader is replaced within 6 s, offers take 2 s each."""
+NOBODY_WAIT_S = 60.0
+"""A device without an engine waits this long for a member that can run its request."""
+PREFIX = "request/"
+
+
+@dataclass(slots=True)
+class _Open:
+    request: Request
+    asked_s: float
+    repeat_s: float
+    announced: tuple[NodeId, Term] | None = None
+    plan: GroupPlan | None = None
+    runner: NodeId | None = None
+    delivering: bool = False
+
+
+class Origin:
+    """All open requests of this node."""
+
+    def __init__(self, me: NodeId, recalled: Mapping[str, bytes], now_s: float) -> None:
+        self._me = me
+        self._open: dict[RequestId, _Open] = {}
+        for key, value in recalled.items():
+            if key.startswith(PREFIX):
+                request = msgspec.json.decode(value, type=Request)
+                self._open[request.id] = _Open(request, now_s, now_s)
+
+    @property
+    def open_requests(self) -> tuple[RequestId, ...]:
+        return tuple(self._open)
+
+    def asked(self, request: Request, leader: NodeId | None, can_run: bool, now_s: float) -> list[Action | Order]:
+        """Take a request in. It is announced at the next `ticked`, after it is on disk."""
+        self._open[request.id] = _Open(request, now_s, now_s)
+        actions: list[Action | Order] = [
+            Remember(PREFIX + request.id, msgspec.json.encode(request)),
+            Tell(request.id, Queued(leader=leader)),
+        ]
+        if can_run and (request.share == "nothing" or request.shared == 0):
+            actions += self._go_alone(self._open[request.id], "as asked")
+        return actions
+
+    def ticked(self, leader: NodeId | None, term: Term | None, can_run: bool, now_s: float) -> list[Action | Order]:
+        actions: list[Action | Order] = []
+        for entry in list(self._open.values()):
+            if entry.plan is not None or entry.runner is not None:
+                continue
+            waited_s = now_s - entry.asked_s - entry.request.wait_ms / 1000
+            if can_run and waited_s > PLAN_WAIT_S:
+                actions += self._go_alone(entry, f"no plan came within {PLAN_WAIT_S:.0f} s")
+            elif waited_s > NOBODY_WAIT_S:
+                actions += self._fail(entry, "no device that can run it answered; start peerd on one with an engine")
+            elif leader is not None and term is not None:
+                if entry.announced != (leader, term) or now_s >= entry.repeat_s:
+                    entry.announced, entry.repeat_s = (leader, term), now_s + REPEAT_S
+                    actions.append(Send(leader, Submit(request=entry.request)))
+        return actions
+
+    def told(self, plan: GroupPlan, bound: frozenset[RequestId]) -> list[Action]:
+        """A plan came from the leader. `bound` are requests that this node already runs; they stay as they are."""
+        actions: list[Action] = []
+        for assignment in plan.assignments:
+            entry = self._open.get(assignment.request)
+            if entry is None or assignment.origin != self._me or assignment.request in bound:
+                continue
+            if entry.delivering or (entry.plan is not None and plan.attempt <= entry.plan.attempt):
+                continue
+            entry.plan, entry.runner = plan, assignment.runner
+            notice = PlanMade(
+                executor=plan.executor,
+                runner=assignment.runner,
+                leads=plan.lead == assignment.request,
+                shared_steps=plan.shared_steps,
+                shared_with=tuple(other for other in plan.requests if other != assignment.request),
+                seed=assignment.call.seed,
+                forecast=plan.forecast,
+                reason=plan.reason,
+            )
+            actions.append(Tell(assignment.request, notice))
+        return actions
+
+    def progressed(self, sender: NodeId, message: LocalProgress) -> list[Action]:
+        entry = self._open.get(message.request)
+        if entry is None or entry.runner != sender:
+            return []
+        notice = LocalStep(
+            runner=sender,
+            step=message.step,
+            total=message.total,
+            preview=message.preview,
+            preview_side=message.preview_side,
+        )
+        return [Tell(message.request, notice)]
+
+    def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
+        """Why a picture is not wanted from this sender ('' when it is)."""
+        entry = self._open.get(begin.request)
+        if entry is None:
+            return "this request is not open here"
+        return "" if entry.runner == sender else "another device runs this request"
+
+    def painted(self, begin: HandoffBegin, picture: bytes, now_s: float) -> list[Action]:
+        """The picture is here whole: commit it, once."""
+        entry = self._open.get(begin.request)
+        if entry is None or entry.delivering:
+            return []
+        entry.delivering = True
+        return [Deliver(entry.request, picture, entry.plan, now_s - entry.asked_s)]
+
+    def delivered(self, event: Delivered, now_s: float) -> list[Action]:
+        entry = self._open.pop(event.request, None)
+        if entry is None:
+            return []
+        notice = Finished(
+            path=event.path,
+            pixels_sha256=event.pixels_sha256,
+            denoiser_calls=event.denoiser_calls,
+            exact=event.exact,
+            seconds=now_s - entry.asked_s,
+        )
+        return [Forget(PREFIX + event.request), Tell(event.request, notice)]
+
+    def delivery_failed(self, event: DeliveryFailed) -> list[Action]:
+        entry = self._open.get(event.request)
+        return [] if entry is None else self._fail(entry, event.reason)
+
+    def failed(
+        self, sender: NodeId, message: RequestFailed, leader: NodeId | None, can_run: bool
+    ) -> list[Action | Order]:
+        """The leader or the runner gave up. Whoever can run it alone does so; else the person hears why."""
+        entry = self._open.get(message.request)
+        if entry is None or entry.delivering or sender not in (leader, entry.runner):
+            return []
+        if can_run and entry.runner != self._me:
+            return self._go_alone(entry, message.reason)
+        return list(self._fail(entry, message.reason))
+
+    def peer_lost(self, peer: NodeId) -> None:
+        """Whoever ran requests for this node is gone: have them planned again."""
+        for entry in self._open.values():
+            if entry.runner == peer and not entry.delivering:
+                entry.runner = entry.plan = entry.announced = None
+
+    def cancelled(self, request: RequestId, leader: NodeId | None) -> list[Action]:
+        entry = self._open.pop(request, None)
+        if entry is None:
+            return []
+        told = {
+            node for node in (leader, entry.runner, entry.plan.executor if entry.plan else None) if node is not None
+        }
+        return [
+            Forget(PREFIX + request),
+            *(Send(node, Withdraw(request=request)) for node in sorted(told | {self._me})),
+            Tell(request, Failed(reason="cancelled")),
+        ]
+
+    def _go_alone(self, entry: _Open, reason: str) -> list[Action | Order]:
+        entry.plan, entry.runner = None, self._me
+        return [Tell(entry.request.id, WentAlone(reason=reason)), GoAlone(entry.request)]
+
+    def _fail(self, entry: _Open, reason: str) -> list[Action]:
+        del self._open[entry.request.id]
+        return [Forget(PREFIX + entry.request.id), Tell(entry.request.id, Failed(reason=reason))]

@@ -1,0 +1,228 @@
+"""The runner's side: one assignment from its plan to its picture.
+
+    waiting -> bound -> running -> given
+       |         ^
+       +---------+   the final checkpoint arrived, or the executor's lease lapsed, or the plan shares nothing
+
+A bind is remembered before its steps run and is never taken back: whatever another attempt sends afterwards is
+dropped, so that one picture never mixes two. Never here: the shared steps (`executor`), or what becomes of the
+picture (`origin`).
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from peerd_protocol.actions import Action, Denoise, Forget, Halt, Remember, Send, Tell
+from peerd_protocol.coordination.orders import Give, Order
+from peerd_protocol.events import PicturePainted, StepDone, WorkFailed
+from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
+from peerd_protocol.messages import HandoffBegin, LocalProgress, Progress, RequestFailed
+from peerd_protocol.notices import HandedOff, LocalStep, SharedStep, WentAlone
+from peerd_protocol.plan import Assignment, GroupPlan, Request
+
+ENGINE_START_S = 60.0
+"""An executor whose engine is cold may take this long to its first step on a small device."""
+LEASE_INTERVALS = 3.0
+LEASE_STEPS = 4.0
+TRIES_MAX = 3
+"""A run that failed is tried again as it was, then from noise without the checkpoint, then given up."""
+DONE_KEPT_MAX = 1024
+ALONE = Attempt(Term(0, NodeId(""), BootNonce("")), 0)
+"""What a picture carries whose runner started alone: below every attempt of a plan."""
+PREFIX = "bound/"
+WORK = "local/"
+
+
+@dataclass(slots=True)
+class _Part:
+    assignment: Assignment
+    group: GroupId
+    attempt: Attempt
+    executor: NodeId
+    shared_steps: int
+    step_s: float
+    lease_until_s: float
+    bound: bool = False
+    checkpoint: bytes | None = None
+    tries: int = 0
+
+
+class Runner:
+    """All requests whose local steps this node runs."""
+
+    def __init__(self, me: NodeId, interval_s: float) -> None:
+        self._me = me
+        self._interval_s = interval_s
+        self._parts: dict[RequestId, _Part] = {}
+        self._done: dict[RequestId, None] = {}
+
+    @property
+    def bound(self) -> frozenset[RequestId]:
+        """Requests that no plan can change any more."""
+        return frozenset(request for request, part in self._parts.items() if part.bound) | self._done.keys()
+
+    # ---- how a part comes to be ----------------------------------------------------------------------------
+
+    def told(self, plan: GroupPlan, now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        for assignment in plan.assignments:
+            known = self._parts.get(assignment.request)
+            if assignment.runner != self._me or assignment.request in self._done:
+                continue
+            if known is not None and (known.bound or plan.attempt <= known.attempt):
+                continue
+            part = _Part(
+                assignment=assignment,
+                group=plan.group,
+                attempt=plan.attempt,
+                executor=plan.executor,
+                shared_steps=plan.shared_steps,
+                step_s=plan.forecast.step_seconds,
+                lease_until_s=now_s + ENGINE_START_S,
+            )
+            self._parts[assignment.request] = part
+            if plan.shared_steps == 0:
+                actions += self._bind(part)
+        return actions
+
+    def go_alone(self, request: Request) -> list[Action]:
+        """The origin, this node, gives up on others. A part that is bound already goes on as it is."""
+        part = self._parts.get(request.id)
+        if part is not None and part.bound:
+            return []
+        assignment = Assignment(request=request.id, origin=self._me, runner=self._me, call=request.call)
+        part = self._parts[request.id] = _Part(assignment, GroupId(""), ALONE, self._me, 0, 0.0, 0.0)
+        return self._bind(part)
+
+    # ---- waiting for the checkpoint ------------------------------------------------------------------------
+
+    def progressed(self, sender: NodeId, message: Progress, now_s: float) -> list[Action]:
+        """The executor made a step: its lease is renewed."""
+        actions: list[Action] = []
+        for part in self._waiting():
+            if part.executor != sender or part.group != message.group or part.attempt != message.attempt:
+                continue
+            part.lease_until_s = now_s + max(LEASE_INTERVALS * self._interval_s, LEASE_STEPS * part.step_s)
+            notice = SharedStep(
+                executor=sender,
+                step=message.step,
+                total=message.total,
+                preview=message.preview,
+                preview_side=message.preview_side,
+            )
+            if part.assignment.origin == self._me:
+                actions.append(Tell(part.assignment.request, notice))
+        return actions
+
+    def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
+        """Why a checkpoint is not wanted ('' when it is)."""
+        part = self._parts.get(begin.request)
+        if part is None:
+            return "this request is not planned here (any more)"
+        if part.bound:
+            return "this request is bound already"
+        if part.executor != sender or part.group != begin.group or part.attempt != begin.attempt:
+            return "this checkpoint belongs to another attempt"
+        return "" if begin.step == part.shared_steps else "this is not the final checkpoint of the plan"
+
+    def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes) -> list[Action]:
+        if self.unwanted(sender, begin):
+            return []
+        part = self._parts[begin.request]
+        part.checkpoint = data
+        notice = HandedOff(sender=sender, size=begin.size, step=begin.step)
+        told: list[Action] = [Tell(begin.request, notice)] if part.assignment.origin == self._me else []
+        return told + self._bind(part)
+
+    def ticked(self, now_s: float) -> list[Action]:
+        return self._without_executor(
+            [part for part in self._waiting() if now_s > part.lease_until_s],
+            "the executor made no step for too long",
+        )
+
+    def peer_lost(self, peer: NodeId) -> list[Action]:
+        lost = [part for part in self._waiting() if part.executor == peer]
+        return self._without_executor(lost, "the executor is gone")
+
+    def _without_executor(self, parts: list[_Part], reason: str) -> list[Action]:
+        actions: list[Action] = []
+        for part in parts:
+            if part.assignment.origin == self._me:
+                actions.append(Tell(part.assignment.request, WentAlone(reason=reason)))
+            actions += self._bind(part)
+        return actions
+
+    def _waiting(self) -> list[_Part]:
+        return [part for part in self._parts.values() if not part.bound]
+
+    # ---- running -------------------------------------------------------------------------------------------
+
+    def _bind(self, part: _Part) -> list[Action]:
+        part.bound = True
+        request = part.assignment.request
+        digest = hashlib.sha256(part.checkpoint).hexdigest() if part.checkpoint else "alone"
+        return [Remember(PREFIX + request, digest.encode()), self._denoise(part)]
+
+    def _denoise(self, part: _Part) -> Denoise:
+        return Denoise(WORK + part.assignment.request, part.assignment.call, start=part.checkpoint, stop=None)
+
+    def _of(self, work: str) -> _Part | None:
+        part = self._parts.get(RequestId(work.removeprefix(WORK)))
+        return part if work.startswith(WORK) and part is not None and part.bound else None
+
+    def stepped(self, event: StepDone) -> list[Action]:
+        part = self._of(event.work)
+        if part is None:
+            return []
+        request, origin = part.assignment.request, part.assignment.origin
+        step, total, preview, side = event.step, event.total, event.preview, event.preview_side
+        if origin == self._me:
+            notice = LocalStep(runner=self._me, step=step, total=total, preview=preview, preview_side=side)
+            return [Tell(request, notice)]
+        message = LocalProgress(request=request, step=step, total=total, preview=preview, preview_side=side)
+        return [Send(origin, message)]
+
+    def painted(self, event: PicturePainted) -> list[Action | Order]:
+        part = self._of(event.work)
+        if part is None:
+            return []
+        request = part.assignment.request
+        begin = HandoffBegin(
+            handoff=HandoffId(f"picture/{request}"),
+            what="picture",
+            request=request,
+            group=part.group,
+            attempt=part.attempt,
+            step=part.shared_steps if part.checkpoint else 0,
+            size=len(event.picture),
+            digest=hashlib.sha256(event.picture).digest(),
+        )
+        return [*self._finish(request), Give(part.assignment.origin, begin, event.picture)]
+
+    def work_failed(self, event: WorkFailed) -> list[Action]:
+        part = self._of(event.work)
+        if part is None:
+            return []
+        part.tries += 1
+        if part.tries < TRIES_MAX:
+            if part.tries == TRIES_MAX - 1:
+                part.checkpoint = None
+            return [self._denoise(part)]
+        request = part.assignment.request
+        failed = Send(part.assignment.origin, RequestFailed(request=request, reason=event.reason))
+        return [*self._finish(request), failed]
+
+    def withdrawn(self, sender: NodeId, request: RequestId) -> list[Action]:
+        """The origin took its request back."""
+        part = self._parts.get(request)
+        if part is None or part.assignment.origin != sender:
+            return []
+        halt: list[Action] = [Halt(WORK + request)] if part.bound else []
+        return halt + self._finish(request)
+
+    def _finish(self, request: RequestId) -> list[Action]:
+        del self._parts[request]
+        self._done[request] = None
+        if len(self._done) > DONE_KEPT_MAX:
+            del self._done[next(iter(self._done))]
+        return [Forget(PREFIX + request)]

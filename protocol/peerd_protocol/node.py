@@ -1,0 +1,319 @@
+"""The node: `step(event) -> actions`, the one place where the machines meet.
+
+The host's whole loop is
+
+    node = Node(me, boot, recalled, profile, interval_s, now_s)
+    while True:
+        event = next_event()                    # a message, a result, or the clock
+        for action in node.step(Ticked(clock())) + node.step(event):
+            perform(action)                     # in order; a Remember is on disk before what follows it
+
+Here lives who hears what: each event goes to the machines it concerns, what one machine wants of another is carried
+over, and what a node says to itself never leaves it. Never here: a rule of any machine, a clock, a socket.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from peerd_protocol.actions import Action, MergeRoster, Send, ShareRoster
+from peerd_protocol.coordination.executor import Executor
+from peerd_protocol.coordination.leader import Leader
+from peerd_protocol.coordination.orders import Give, GoAlone, Order
+from peerd_protocol.coordination.origin import Origin
+from peerd_protocol.coordination.runner import Runner
+from peerd_protocol.election import Election, Role
+from peerd_protocol.events import (
+    Asked,
+    Cancelled,
+    CheckpointSaved,
+    Considered,
+    Delivered,
+    DeliveryFailed,
+    Event,
+    Leaving,
+    PeerClosed,
+    PeerConnected,
+    PicturePainted,
+    Planned,
+    Profiled,
+    Received,
+    RosterChanged,
+    StepDone,
+    Ticked,
+    WorkFailed,
+    WorkHalted,
+)
+from peerd_protocol.handoff import Arrived, Given, Handoffs, NotGiven, Outcome
+from peerd_protocol.handshake import Handshakes
+from peerd_protocol.ids import Attempt, BootNonce, NodeId, Term
+from peerd_protocol.membership import Membership, PeerState
+from peerd_protocol.messages import (
+    Answer,
+    AnyMessage,
+    Chunk,
+    Fenced,
+    Goodbye,
+    GroupEnded,
+    HandoffBegin,
+    HandoffDone,
+    HandoffGot,
+    Heartbeat,
+    Hello,
+    LocalProgress,
+    Offer,
+    PlanTold,
+    Preclaim,
+    PreclaimAnswer,
+    Progress,
+    RequestFailed,
+    Resign,
+    RosterShare,
+    RosterWant,
+    Submit,
+    Withdraw,
+)
+from peerd_protocol.profile import Profile
+
+Moves = Iterable[Action | Order | Outcome]
+
+
+class Node:
+    """One node of the protocol, pure. `recalled` is what earlier boots remembered."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        boot: BootNonce,
+        recalled: Mapping[str, bytes],
+        profile: Profile,
+        interval_s: float,
+        now_s: float,
+    ) -> None:
+        self.me, self.profile, self._now_s = me, profile, now_s
+        self._roster_digest = b""
+        self._living: frozenset[NodeId] = frozenset()
+        self._led: Term | None = None
+        self._handshakes = Handshakes(me, boot)
+        self._membership = Membership(me)
+        self._election = Election(me, boot, recalled, interval_s, now_s)
+        self._origin = Origin(me, recalled, now_s)
+        self._leader = Leader(me)
+        self._executor = Executor()
+        self._runner = Runner(me, interval_s)
+        self._handoffs = Handoffs()
+
+    # ---- what the host may ask -----------------------------------------------------------------------------
+
+    @property
+    def leader(self) -> NodeId | None:
+        return self._election.leader
+
+    @property
+    def term(self) -> Term | None:
+        return self._election.term
+
+    @property
+    def role(self) -> Role:
+        return self._election.role
+
+    def peers(self) -> Mapping[NodeId, PeerState]:
+        """Everyone ever heard from, with today's status."""
+        return self._membership.peers(self._now_s)
+
+    def devices(self) -> dict[NodeId, Profile]:
+        """This device and every living peer's: what a plan is made of."""
+        peers = self._membership.peers(self._now_s)
+        return {self.me: self.profile, **{peer: peers[peer].profile for peer in self._membership.living(self._now_s)}}
+
+    # ---- the step ------------------------------------------------------------------------------------------
+
+    def step(self, event: Event) -> list[Action]:
+        """All that follows from one event, in the order in which it must be done."""
+        actions: list[Action] = []
+        pending: deque[Event] = deque([event])
+        while pending:
+            for move in self._settle(self._react(pending.popleft())):
+                if isinstance(move, Send) and move.to == self.me:
+                    pending.append(Received(self.me, move.message))
+                else:
+                    actions.append(move)
+        return actions
+
+    def _settle(self, moves: Moves) -> Iterable[Action]:
+        """Carry what one machine wants of another until only actions are left."""
+        for move in moves:
+            match move:
+                case GoAlone(request):
+                    yield from self._settle(self._runner.go_alone(request))
+                case Give(to, begin, data):
+                    yield from self._handoffs.give(to, begin, data, self._now_s)
+                case Arrived(sender, begin, data) if begin.what == "checkpoint":
+                    yield from self._settle(self._runner.arrived(sender, begin, data))
+                case Arrived(_, begin, data):
+                    yield from self._settle(self._origin.painted(begin, data, self._now_s))
+                case Given(_, begin) | NotGiven(_, begin):
+                    if begin.what == "checkpoint":
+                        yield from self._settle(self._executor.handed(begin))
+                case _:
+                    yield move
+
+    def _react(self, event: Event) -> Moves:
+        match event:
+            case Ticked(now_s):
+                return self._tick(now_s)
+            case Received(sender, message):
+                return self._receive(sender, message)
+            case PeerConnected(peer):
+                self._membership.connected(peer, self._now_s)
+                return []
+            case PeerClosed(peer, refused):
+                self._membership.closed(peer, refused, self._now_s)
+                return [*self._elect(), *self._mourn()]
+            case Leaving():
+                return [Send(peer, Goodbye()) for peer in sorted(self._membership.connections())]
+            case Profiled(profile):
+                self.profile = profile
+                return []
+            case RosterChanged(digest, members):
+                self._roster_digest = digest
+                self._membership.removed_from_roster(members)
+                return self._mourn()
+            case Asked(request):
+                asked = self._origin.asked(request, self.leader, self.profile.engine, self._now_s)
+                return [*asked, *self._announce()]
+            case Cancelled(request):
+                return self._origin.cancelled(request, self.leader)
+            case Planned():
+                return self._leader.planned(event, self._led, self._now_s) if self._led is not None else []
+            case Considered():
+                return self._executor.considered(event)
+            case StepDone():
+                return [*self._executor.stepped(event), *self._runner.stepped(event)]
+            case CheckpointSaved():
+                return self._executor.saved(event)
+            case WorkHalted():
+                return []
+            case PicturePainted():
+                return self._runner.painted(event)
+            case WorkFailed():
+                return [*self._executor.work_failed(event), *self._runner.work_failed(event)]
+            case Delivered():
+                return self._origin.delivered(event, self._now_s)
+            case DeliveryFailed():
+                return self._origin.delivery_failed(event)
+            case _:
+                assert_never(event)
+
+    # ---- time ----------------------------------------------------------------------------------------------
+
+    def _tick(self, now_s: float) -> Moves:
+        self._now_s = now_s
+        self._membership.ticked(now_s, self._election.interval_s)
+        moves: list[Action | Order | Outcome] = [*self._elect(), *self._mourn(), *self._announce()]
+        if self._led is not None:
+            moves += self._leader.ticked(self.devices, now_s)
+        moves += self._runner.ticked(now_s)
+        resent, given_up = self._handoffs.ticked(now_s)
+        return [*moves, *resent, *given_up]
+
+    def _elect(self) -> list[Action]:
+        actions = self._election.ticked(self._now_s, self._membership, self.profile, self._roster_digest)
+        self._take_or_leave_office()
+        return actions
+
+    def _take_or_leave_office(self) -> None:
+        """A leadership ends with its term: whoever claims another starts with empty hands."""
+        led = self.term if self.role is Role.LEAD else None
+        if led != self._led:
+            self._leader.resign()
+            self._led = led
+
+    def _announce(self) -> Moves:
+        return self._origin.ticked(self.leader, self.term, self.profile.engine, self._now_s)
+
+    def _mourn(self) -> list[Action | Order | Outcome]:
+        """Tell every machine of the peers that were alive a moment ago."""
+        living = self._membership.living(self._now_s)
+        lost, self._living = self._living - living, living
+        moves: list[Action | Order | Outcome] = []
+        for peer in sorted(lost):
+            self._origin.peer_lost(peer)
+            moves += self._runner.peer_lost(peer)
+            moves += self._leader.peer_lost(peer, self._now_s)
+            moves += self._handoffs.peer_lost(peer)
+        return moves
+
+    # ---- messages ------------------------------------------------------------------------------------------
+
+    def _receive(self, sender: NodeId, message: AnyMessage) -> Moves:
+        now_s = self._now_s
+        match message:
+            case Hello():
+                return self._handshakes.received(sender, message)
+            case Heartbeat():
+                return self._hear(sender, message)
+            case Goodbye():
+                self._membership.left(sender)
+                return [*self._elect(), *self._mourn()]
+            case Preclaim() | PreclaimAnswer() | Resign() | Fenced():
+                actions = self._election.received(sender, message, now_s, self._membership)
+                self._take_or_leave_office()
+                return actions
+            case RosterWant(digest=digest):
+                return [ShareRoster(sender)] if digest != self._roster_digest else []
+            case RosterShare(certificates=certificates, revocations=revocations):
+                return [MergeRoster(certificates, revocations)]
+            case Submit(request=request):
+                if self._led is None:
+                    return [Send(sender, self._election.fenced())]
+                return self._leader.submitted(sender, request, self._living | {self.me}, now_s)
+            case Withdraw(request=request):
+                withdrawn = self._leader.withdrawn(sender, request)
+                return [
+                    *withdrawn,
+                    *self._executor.withdrawn(sender, request),
+                    *self._runner.withdrawn(sender, request),
+                ]
+            case Offer():
+                return self._fence(sender, message.attempt) or self._executor.offered(sender, message)
+            case Answer():
+                return self._leader.answered(sender, message, now_s)
+            case PlanTold(plan=plan):
+                if fenced := self._fence(sender, plan.attempt):
+                    return fenced
+                return [*self._origin.told(plan, self._runner.bound), *self._runner.told(plan, now_s)]
+            case Progress():
+                return self._runner.progressed(sender, message, now_s)
+            case LocalProgress():
+                return self._origin.progressed(sender, message)
+            case GroupEnded():
+                return self._leader.ended(sender, message, now_s)
+            case RequestFailed():
+                return self._origin.failed(sender, message, self.leader, self.profile.engine)
+            case HandoffBegin():
+                wants = self._runner if message.what == "checkpoint" else self._origin
+                return self._handoffs.begun(sender, message, wants.unwanted(sender, message), now_s)
+            case Chunk():
+                actions, outcomes = self._handoffs.chunk(sender, message, now_s)
+                return [*actions, *outcomes]
+            case HandoffGot():
+                return self._handoffs.got(sender, message, now_s)
+            case HandoffDone():
+                return self._handoffs.done(sender, message)
+            case _:
+                assert_never(message)
+
+    def _hear(self, sender: NodeId, message: Heartbeat) -> list[Action]:
+        if not self._membership.heard(sender, message, self._now_s):
+            return []
+        self._living |= {sender}
+        actions = self._election.received(sender, message, self._now_s, self._membership)
+        self._take_or_leave_office()
+        if message.roster_digest != self._roster_digest:
+            actions.append(Send(sender, RosterWant(digest=self._roster_digest)))
+        return actions
+
+    def _fence(self, sender: NodeId, attempt: Attempt) -> list[Action]:
+        """A command of another term than the accepted one is answered, never carried out."""
+        return [] if self._election.obeys(sender, attempt.term) else [Send(sender, self._election.fenced())]

@@ -1,0 +1,235 @@
+"""A little world for stories about whole nodes: real `Node`s, one clock, and hands that work at once.
+
+Messages arrive in order, engines take one tick a step, planning is a few obvious lines. What a story wants lost,
+slow or dead, it says. Never here: a rule of the protocol.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from peerd_protocol.actions import (
+    Action,
+    Consider,
+    Deliver,
+    Denoise,
+    Forget,
+    Halt,
+    MakePlan,
+    Predict,
+    Remember,
+    Send,
+    Tell,
+)
+from peerd_protocol.events import (
+    Asked,
+    CheckpointSaved,
+    Considered,
+    Delivered,
+    Draft,
+    Event,
+    PeerClosed,
+    PeerConnected,
+    PicturePainted,
+    Planned,
+    Received,
+    StepDone,
+    Ticked,
+    WorkFailed,
+    WorkHalted,
+)
+from peerd_protocol.ids import BootNonce, NodeId, RequestId
+from peerd_protocol.messages import AnyMessage
+from peerd_protocol.node import Node
+from peerd_protocol.notices import AnyNotice
+from peerd_protocol.plan import Call, Forecast, Request
+from peerd_protocol.profile import Profile
+
+TICK_S = 0.1
+FORECAST = Forecast(
+    seconds=3.0,
+    seconds_alone=4.0,
+    denoiser_calls=17,
+    denoiser_calls_alone=22,
+    joules=17.0,
+    joules_alone=22.0,
+    handoff_bytes=10,
+    step_seconds=0.1,
+)
+
+
+def picture_request(name: str, origin: str, **wishes: object) -> Request:
+    call = Call(
+        model="m",
+        prompt=name,
+        steps=11,
+        seed=41,
+        guidance=3.0,
+        scheduler="ddim",
+        width=128,
+        height=128,
+    )
+    return Request(**{"id": RequestId(name), "origin": NodeId(origin), "call": call, "shared": 5, **wishes})  # type: ignore[arg-type]
+
+
+@dataclass
+class Place:
+    """One node with its disk, its engine and its person."""
+
+    node: Node
+    disk: dict[str, bytes] = field(default_factory=dict)
+    works: dict[str, tuple[Denoise, int]] = field(default_factory=dict)
+    notices: dict[RequestId, list[AnyNotice]] = field(default_factory=dict)
+    pictures: dict[RequestId, list[bytes]] = field(default_factory=dict)
+    predictions: list[Predict] = field(default_factory=list)
+    denoised: list[Denoise] = field(default_factory=list)
+    declines: str = ""
+    breaks_at_step: int | None = None
+    alive: bool = True
+
+
+class LittleWorld:
+    """`names` in rank order; every pair is connected. `loses(sender, receiver, message)` says what vanishes."""
+
+    def __init__(self, *names: str, engineless: tuple[str, ...] = ()) -> None:
+        self.now_s = 100.0
+        self.places: dict[NodeId, Place] = {}
+        self.loses: Callable[[NodeId, NodeId, AnyMessage], bool] = lambda sender, to, message: False
+        self.shared_steps = 5
+        self._mail: list[tuple[NodeId, Event]] = []
+        self._boots = 0
+        self._engineless = engineless
+        for name in names:
+            self.boot(name)
+
+    def __getitem__(self, name: str) -> Place:
+        return self.places[NodeId(name)]
+
+    def boot(self, name: str) -> None:
+        """Start a node, on the disk of its earlier life if there was one."""
+        me, self._boots = NodeId(name), self._boots + 1
+        disk = self.places[me].disk if me in self.places else {}
+        profile = Profile(model="m", engine=name not in self._engineless, steps_per_second=10.0)
+        node = Node(me, BootNonce(f"boot{self._boots}"), dict(disk), profile, 1.0, self.now_s)
+        self.places[me] = Place(node, disk)
+        for other, place in self.places.items():
+            if other != me and place.alive:
+                self._mail += [(me, PeerConnected(other)), (other, PeerConnected(me))]
+
+    def kill(self, name: str) -> None:
+        """The process dies; its peers see their connection refused."""
+        self[name].alive = False
+        self._mail = [(to, event) for to, event in self._mail if to != name]
+        self._mail += [(other, PeerClosed(NodeId(name), True)) for other, place in self.places.items() if place.alive]
+
+    def ask(self, name: str, request: Request) -> None:
+        self._mail.append((NodeId(name), Asked(request)))
+
+    def tell(self, name: str, event: Event) -> None:
+        self._mail.append((NodeId(name), event))
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / TICK_S)):
+            self.now_s += TICK_S
+            for me, place in list(self.places.items()):
+                if place.alive:
+                    self._perform(me, place.node.step(Ticked(self.now_s)))
+                    self._work(me, place)
+            self._deliver_mail()
+
+    def run_until(self, done: Callable[[], bool], seconds_max: float = 30.0) -> None:
+        deadline_s = self.now_s + seconds_max
+        while not done():
+            assert self.now_s < deadline_s, "the story does not come to its end"
+            self.run(TICK_S)
+
+    def elect(self) -> NodeId:
+        """Run until all that live obey one leader."""
+        self.run_until(lambda: len(self._leaders()) == 1 and None not in self._leaders())
+        (leader,) = self._leaders()
+        assert leader is not None
+        return leader
+
+    def _leaders(self) -> set[NodeId | None]:
+        return {place.node.leader for place in self.places.values() if place.alive}
+
+    def _deliver_mail(self) -> None:
+        while self._mail:
+            to, event = self._mail.pop(0)
+            place = self.places[to]
+            if place.alive:
+                self._perform(to, place.node.step(event))
+
+    def _work(self, me: NodeId, place: Place) -> None:
+        """One tick of the engine: one step of the oldest work."""
+        if not place.works:
+            return
+        work, (order, step) = next(iter(place.works.items()))
+        step += 1
+        if place.breaks_at_step == step:
+            place.breaks_at_step = None
+            del place.works[work]
+            self._mail.append((me, WorkFailed(work, "the engine died")))
+            return
+        place.works[work] = (order, step)
+        total = order.stop or order.call.steps
+        self._mail.append((me, StepDone(work, step, total, b"", 0)))
+        if step < total:
+            return
+        del place.works[work]
+        if order.stop is not None:
+            data = f"{order.call.prompt}@{order.stop}".encode()
+            self._mail += [(me, CheckpointSaved(work, order.stop, data)), (me, WorkHalted(work, order.stop))]
+        else:
+            begun = (order.start or b"noise").decode()
+            picture = f"{begun}->{order.call.prompt}#{order.call.seed}".encode()
+            self._mail.append((me, PicturePainted(work, picture, order.call.steps)))
+
+    def _perform(self, me: NodeId, actions: list[Action]) -> None:
+        place = self.places[me]
+        for action in actions:
+            match action:
+                case Send(to, message):
+                    if to in self.places and not self.loses(me, to, message):
+                        self._mail.append((to, Received(me, message)))
+                case Remember(key, value):
+                    place.disk[key] = value
+                case Forget(key):
+                    place.disk.pop(key, None)
+                case Predict():
+                    place.predictions.append(action)
+                case Consider(_, offer):
+                    considered = Considered(offer.group, offer.attempt, not place.declines, place.declines)
+                    self._mail.append((me, considered))
+                case Denoise(work, _, start, _):
+                    place.denoised.append(action)
+                    place.works[work] = (action, int(start.split(b"@")[1]) if start else 0)
+                case Halt(work):
+                    place.works.pop(work, None)
+                case Deliver(request, picture):
+                    place.pictures.setdefault(request.id, []).append(picture)
+                    self._mail.append((me, Delivered(request.id, f"{request.id}.png", "sha", 11, True)))
+                case Tell(request, notice):
+                    place.notices.setdefault(request, []).append(notice)
+                case MakePlan():
+                    self._mail.append((me, self._plan(action)))
+                case _:
+                    pass
+
+    def _plan(self, order: MakePlan) -> Planned:
+        """Everyone who asks together shares; devices with an engine are asked in order of their names."""
+        able = [node for node, profile in order.devices if profile.engine]
+        requests = sorted(order.requests, key=lambda request: request.id)
+        return Planned(
+            order.batch,
+            (
+                Draft(
+                    requests=tuple(request.id for request in requests),
+                    lead=requests[0].id,
+                    seed=requests[0].call.seed,
+                    shared_steps=self.shared_steps if len(requests) > 1 else 0,
+                    candidates=tuple(able),
+                    runners=tuple((r.id, r.origin if r.origin in able else able[0]) for r in requests),
+                    forecast=FORECAST,
+                ),
+            ),
+        )
