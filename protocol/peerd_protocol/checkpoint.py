@@ -323,7 +323,9 @@ def _check(header: _Header) -> None:
         raise CheckpointError(f"The checkpoint claims step {facts.step} of {facts.total}.")
     if not math.isfinite(facts.guidance):
         raise CheckpointError("The checkpoint's guidance is not a finite number.")
-    if len(header.outputs) > header.output_count or (header.output_keys and len(header.output_keys) < header.output_count):
+    if len(header.outputs) > header.output_count or (
+        header.output_keys and len(header.output_keys) < header.output_count
+    ):
         raise CheckpointError("The checkpoint's step results do not fit each other.")
     names = [name for name, _ in header.solver]
     if len(set(names)) != len(names):
@@ -345,7 +347,9 @@ def _check_shape(shape: Shape) -> None:
     if len(shape.sizes) != len(shape.strides) or len(shape.sizes) > DIMENSIONS_MAX:
         raise CheckpointError("The checkpoint holds a tensor whose strides do not fit its shape.")
     if shape.byte_count > TENSOR_BYTES_MAX:
-        raise CheckpointError(f"The checkpoint holds a tensor of {shape.byte_count} bytes; {TENSOR_BYTES_MAX} are allowed.")
+        raise CheckpointError(
+            f"The checkpoint holds a tensor of {shape.byte_count} bytes; {TENSOR_BYTES_MAX} are allowed."
+        )
     expected = 1
     # Dense and without overlap: sorted by stride, each dimension begins where the smaller ones end.
     for stride, size in sorted((st, si) for st, si in zip(shape.strides, shape.sizes, strict=True) if si > 1):

@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
 
+import msgspec
+
 from peerd_protocol.actions import Action, Send
 from peerd_protocol.candidacy import Candidacy, Leave
 from peerd_protocol.errors import LocalError
@@ -136,9 +138,7 @@ class Election:
                 assert_never(self.role)
         return actions + self._send_heartbeats(now_s, membership)
 
-    def received(
-        self, sender: NodeId, message: ElectionMessage, now_s: float, membership: Membership
-    ) -> list[Action]:
+    def received(self, sender: NodeId, message: ElectionMessage, now_s: float, membership: Membership) -> list[Action]:
         """A peer said something about leading."""
         match message:
             case Heartbeat():
@@ -394,6 +394,4 @@ def _is_led(term: Term, membership: Membership, now_s: float) -> bool:
 
 def _without_term(heartbeat: Heartbeat) -> Heartbeat:
     """What is left of a heartbeat whose counter is beyond belief: its sender lives."""
-    from msgspec.structs import replace
-
-    return replace(heartbeat, term=None, leading=False)
+    return msgspec.structs.replace(heartbeat, term=None, leading=False)

@@ -45,7 +45,7 @@ class Scheduler(msgspec.Struct, frozen=True):
 _ALL = (
     Scheduler("ddim"),
     Scheduler("ddpm"),
-    Scheduler("pndm", Calls.ONE_MORE),
+    Scheduler("pndm", Calls.ONE_MORE, steps_min=2),
     Scheduler("lms"),
     Scheduler("lms_karras"),
     Scheduler("euler"),
@@ -78,9 +78,11 @@ def scheduler_named(name: str) -> Scheduler:
     return scheduler
 
 
-def step_calls(name: str, steps: int) -> int:
+def calls_per_run(name: str, steps: int) -> int:
     """`scheduler.step` calls of `steps` steps with the scheduler of that name; LocalError if it can't do so many."""
     scheduler = scheduler_named(name)
     if not scheduler.steps_min <= steps <= scheduler.steps_max:
-        raise LocalError(f"The scheduler {name} takes {scheduler.steps_min} to {scheduler.steps_max} steps, not {steps}.")
+        raise LocalError(
+            f"The scheduler {name} takes {scheduler.steps_min} to {scheduler.steps_max} steps, not {steps}."
+        )
     return scheduler.step_calls(steps)

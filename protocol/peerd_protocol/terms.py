@@ -42,7 +42,8 @@ class Terms:
             self.accepted = None if accepted is None else msgspec.json.decode(accepted, type=Term)
             highest = msgspec.json.decode(recalled.get(HIGHEST_KEY, b"0"), type=int)
         except msgspec.MsgspecError as error:
-            raise LocalError(f"The stored term is damaged ({error}); move the state folder away to start anew.") from None
+            text = f"The stored term is damaged ({error}); move the state folder away to start anew."
+            raise LocalError(text) from None
         self.highest = max(highest, self.accepted.counter if self.accepted is not None else 0)
 
     def believes(self, counter: int) -> bool:

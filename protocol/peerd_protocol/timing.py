@@ -28,7 +28,7 @@ SILENCE_INTERVALS = 3.5
 """Three heartbeats are missing: at 5 % loss that happens by chance once in eight thousand intervals."""
 
 GAP_INTERVALS = 2.5
-"""A node that slept longer goes back to JOIN: with the H since its last heartbeat its peers have given it up by then."""
+"""A node that slept longer goes back to JOIN: counted from its last heartbeat, its peers have given it up by then."""
 
 STAGGER_S = 0.25
 """A better-ranked candidate gets this head start; it covers a round trip on a slow home network and two ticks."""

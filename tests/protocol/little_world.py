@@ -38,7 +38,7 @@ from peerd_protocol.events import (
     WorkHalted,
 )
 from peerd_protocol.ids import BootNonce, NodeId, RequestId
-from peerd_protocol.messages import AnyMessage
+from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello
 from peerd_protocol.node import Node
 from peerd_protocol.notices import AnyNotice
 from peerd_protocol.plan import Call, Forecast, Request
@@ -113,7 +113,13 @@ class LittleWorld:
         self.places[me] = Place(node, disk)
         for other, place in self.places.items():
             if other != me and place.alive:
-                self._mail += [(me, PeerConnected(other)), (other, PeerConnected(me))]
+                self._meet(me, other)
+                self._meet(other, me)
+
+    def _meet(self, me: NodeId, other: NodeId) -> None:
+        boot = BootNonce(f"boot-{other}-{self._boots}")
+        hello = Hello(version=PROTOCOL_VERSION, name=other, boot=boot, control_port=1, bulk_port=2)
+        self._mail += [(me, PeerConnected(other)), (me, Received(other, hello))]
 
     def kill(self, name: str) -> None:
         """The process dies; its peers see their connection refused."""

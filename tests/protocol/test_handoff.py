@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from peerd_protocol.actions import Action, Send
 from peerd_protocol.handoff import CHUNK_BYTES, REPEATS_MAX, Arrived, Given, Handoffs, NotGiven, Outcome
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term

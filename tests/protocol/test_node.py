@@ -1,11 +1,11 @@
 """Whole nodes, from the asking to the picture, on good days and bad ones."""
 
 import pytest
+
 from peerd_protocol.events import Cancelled
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, Answer, HandoffBegin, Offer, PlanTold, Progress
+from peerd_protocol.messages import Answer, AnyMessage, HandoffBegin, Offer, PlanTold, Progress
 from peerd_protocol.notices import Failed, Finished, HandedOff, PlanMade, SharedStep, WentAlone
-
 from tests.protocol.little_world import LittleWorld, picture_request
 
 TOGETHER = {"group_name": "fruit", "group_size": 2, "wait_ms": 10_000}

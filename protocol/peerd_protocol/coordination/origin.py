@@ -23,7 +23,7 @@ from peerd_protocol.plan import GroupPlan, Request
 REPEAT_S = 1.0
 """How often an unplanned request is announced again: its first announcement may have vanished."""
 PLAN_WAIT_S = 12.0
-"""Longest wait for a plan beyond the asker's own `--wait`: a dead leader is replaced within 6 s, offers take 2 s each."""
+"""Longest wait for a plan beyond the asker's own: a dead leader is replaced within 6 s, offers take 2 s each."""
 NOBODY_WAIT_S = 60.0
 """A device without an engine waits this long for a member that can run its request."""
 PREFIX = "request/"
@@ -76,10 +76,11 @@ class Origin:
                 actions += self._go_alone(entry, f"no plan came within {PLAN_WAIT_S:.0f} s")
             elif waited_s > NOBODY_WAIT_S:
                 actions += self._fail(entry, "no device that can run it answered; start peerd on one with an engine")
-            elif leader is not None and term is not None:
-                if entry.announced != (leader, term) or now_s >= entry.repeat_s:
-                    entry.announced, entry.repeat_s = (leader, term), now_s + REPEAT_S
-                    actions.append(Send(leader, Submit(request=entry.request)))
+            elif leader is None or term is None:
+                continue
+            elif entry.announced != (leader, term) or now_s >= entry.repeat_s:
+                entry.announced, entry.repeat_s = (leader, term), now_s + REPEAT_S
+                actions.append(Send(leader, Submit(request=entry.request)))
         return actions
 
     def told(self, plan: GroupPlan, bound: frozenset[RequestId]) -> list[Action]:
