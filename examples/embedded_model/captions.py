@@ -22,8 +22,8 @@ class Scene:
 
 RELATIONS = ("on", "in", "at", "near", "by", "beside", "under", "upon")
 # What people say most for a place comes first; any other relation draws the same picture.
-USUAL = {"forest": ("in", "in the middle of"), "river": ("near", "by", "beside", "at", "in"), "road": ("on", "in", "at"),
-         "beach": ("on", "at"), "snow": ("in", "on"), "bed": ("on", "in")}  # fmt: skip
+USUAL = {"forest": ("in", "in the middle of"), "river": ("near", "by", "beside", "at", "in"),
+         "road": ("on", "in", "at"), "beach": ("on", "at"), "snow": ("in", "on"), "bed": ("on", "in")}  # fmt: skip
 STARTS = ("a photo of", "a picture of", "an image of", "a drawing of", "photo of", "picture of", "a painting of")
 PLAIN_WORDS = (
     "small", "big", "little", "large", "nice", "old", "new", "cute", "beautiful", "lovely", "fresh", "shiny", "tiny",
@@ -70,12 +70,16 @@ def caption(scene: Scene, rng: random.Random, *, plain: bool = False) -> str:
     names = PLACES[place]
     where_word = rng.choice(names) if names and rng.random() < 0.25 else place
     usual = USUAL.get(place, ("on",))
-    relation = rng.choice(usual) if rng.random() < 0.6 else rng.choice(RELATIONS[:5] if rng.random() < 0.8 else RELATIONS)
+    relation = (
+        rng.choice(usual) if rng.random() < 0.6 else rng.choice(RELATIONS[:5] if rng.random() < 0.8 else RELATIONS)
+    )
     if rng.random() < 0.35:
         relation = "on"
     where = f"{relation} {rng.choice(('the ', 'the ', 'a ', ''))}{where_word}"
     if not scene.noun:
-        return rng.choice((f"nothing {where}", f"empty {where_word}", f"the {where_word}", where_word, f"an empty {where_word}"))
+        return rng.choice(
+            (f"nothing {where}", f"empty {where_word}", f"the {where_word}", where_word, f"an empty {where_word}")
+        )
     noun = BY_NAME[scene.noun]
     word = noun.name
     if noun.synonyms and rng.random() < 0.2:

@@ -65,6 +65,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     term: int | None
     role: str
     engine_warm: bool
+    denoiser_calls: int = 0
+    """All denoiser calls since the daemon's start, as the engine counted them."""
     members: tuple[MemberView, ...]
 
 

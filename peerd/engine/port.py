@@ -3,7 +3,7 @@
 Here live the values and the protocol class alone. Never here: torch, processes, or a decision about whose work to run.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,11 +72,15 @@ class Engine(Protocol):
         """Whether a model is loaded, so that embedding a prompt costs milliseconds."""
         ...
 
-    def run(self, order: Order) -> AsyncIterator[EngineEvent]:
+    def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator cancels it within one step.
 
         Raises EngineError when the engine dies or refuses; the next order starts a fresh engine.
         """
+        ...
+
+    async def prepare(self, model: str) -> None:
+        """Start the engine and load the model of that digest, so that the next order finds it warm."""
         ...
 
     async def embed(self, prompts: Sequence[str]) -> list[bytes]:

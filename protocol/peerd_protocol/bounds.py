@@ -67,8 +67,8 @@ VERSION_MAX = 1_000
 """No protocol lives to see a thousand versions; a larger number is noise."""
 COUNTER_MAX = 2**62
 """Counters are stored as signed 64-bit numbers and raised by 2^16 at most at a time; this leaves room for both."""
-INTERVAL_MS_MIN, INTERVAL_MS_MAX = 10, 10_000
-"""Every timeout about a peer is a multiple of its own interval: a longer one would make its death invisible."""
+INTERVAL_MS_MIN, INTERVAL_MS_MAX = 10, 120_000
+"""Every timeout about a peer is a multiple of its own interval: beyond two minutes its death would go unseen."""
 FOLLOWERS_MAX = 1_024
 """Far above the 32 members of a cluster."""
 RATE_MAX = 1e6

@@ -97,8 +97,7 @@ def _refuse_extension(code: int, data: bytes) -> Any:
 
 def _clip_reason(message: AnyMessage) -> AnyMessage:
     """A reason may come from an exception of any length; clipping loses less than refusing to say it."""
-    if isinstance(message, Answer | GroupEnded | RequestFailed | HandoffDone):
-        if len(message.reason) > bounds.REASON_CHARS_MAX:
-            clipped = message.reason[: bounds.REASON_CHARS_MAX - 1] + "…"
-            return msgspec.structs.replace(message, reason=clipped)
-    return message
+    gives_reason = isinstance(message, Answer | GroupEnded | RequestFailed | HandoffDone)
+    if not gives_reason or len(message.reason) <= bounds.REASON_CHARS_MAX:
+        return message
+    return msgspec.structs.replace(message, reason=message.reason[: bounds.REASON_CHARS_MAX - 1] + "…")

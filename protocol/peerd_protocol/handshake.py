@@ -4,13 +4,15 @@ A peer draws a boot nonce at every start. A nonce we have not seen is a restart.
 handshake after a newer one did cannot be: two devices speak with one key, an SD card was copied. We cannot tell which
 is the owner's, so neither is heard any more, loudly, until one of them starts anew.
 
-        connected -> open --hello--> greeted         the newest nonce again: a channel was re-dialled, all is well
-                          --hello of another version, or of a clone--> refused, and a warning
+        connected -> open --hello of a new boot------> greeted    the peer started, or started again
+                          --hello of the newest boot-> greeted    a channel was dialled again, all is well
+                          --hello of an older boot---> refused    a clone
+                          --hello of another version-> refused    one side needs an update
 
 Never here: whether a peer is a member (the transport's roster), or alive (`membership`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from peerd_protocol.actions import Action, Warn
 from peerd_protocol.ids import BootNonce, NodeId
@@ -27,13 +29,15 @@ class Greeting:
     hello: Hello
     past_boots: tuple[BootNonce, ...] = ()
     refusal: str = ""
+    late: bool = False
+    """Whether an older boot's hello came since the newest one's without a channel that was seen to open."""
 
 
-class Handshake:
+class Handshakes:
     """Every peer's greeting, in this life of our own node."""
 
-    def __init__(self, me: NodeId) -> None:
-        self._me = me
+    def __init__(self, me: NodeId, boot: BootNonce) -> None:
+        self._me, self._boot = me, boot
         self._greetings: dict[NodeId, Greeting] = {}
         self._open: set[NodeId] = set()
 
@@ -48,6 +52,8 @@ class Handshake:
         was_open = peer in self._open
         self._open.discard(peer)
         known = self._greetings.get(peer)
+        if peer == self._me:
+            return [] if hello.boot == self._boot else [Warn(_clone_text(peer, hello))]
         if hello.version != PROTOCOL_VERSION:
             return self._refuse_version(peer, hello, known)
         if known is None:
@@ -56,8 +62,11 @@ class Handshake:
         if hello.boot == known.hello.boot:
             return self._greet_again(peer, hello, known)
         if hello.boot in known.past_boots:
-            # Without a new channel these are old words that came late: they prove nothing.
-            return self._refuse_clone(peer, hello, known) if was_open else []
+            # Nobody saw a channel open: these may be the last words of a life that ended, read late. Said twice, not.
+            if was_open or known.late:
+                return self._refuse_clone(peer, known)
+            self._greetings[peer] = replace(known, late=True)
+            return []
         self._greetings[peer] = Greeting(hello, _past(known))
         return []
 
@@ -86,7 +95,7 @@ class Handshake:
 
     def _greet_again(self, peer: NodeId, hello: Hello, known: Greeting) -> list[Action]:
         """The same life on another channel: its ports may be new, a refusal stays."""
-        self._greetings[peer] = Greeting(hello, known.past_boots, known.refusal)
+        self._greetings[peer] = replace(known, hello=hello)
         return [Warn(known.refusal)] if known.refusal else []
 
     def _refuse_version(self, peer: NodeId, hello: Hello, known: Greeting | None) -> list[Action]:
@@ -100,14 +109,18 @@ class Handshake:
         self._greetings[peer] = Greeting(hello, past_boots, text)
         return [Warn(text)]
 
-    def _refuse_clone(self, peer: NodeId, hello: Hello, known: Greeting) -> list[Action]:
+    def _refuse_clone(self, peer: NodeId, known: Greeting) -> list[Action]:
         """Both lives are refused: the newest is marked, and the older one is not the newest."""
-        text = (
-            f"Two devices use the identity of {known.hello.name} ({peer}): its state folder was copied, or its SD "
-            f"card cloned. Neither is listened to. Erase the copy, pair it anew, and restart the other."
-        )
-        self._greetings[peer] = Greeting(known.hello, known.past_boots, text)
+        text = _clone_text(peer, known.hello)
+        self._greetings[peer] = replace(known, refusal=text)
         return [Warn(text)]
+
+
+def _clone_text(peer: NodeId, hello: Hello) -> str:
+    return (
+        f"Two devices use the identity of {hello.name} ({peer}): its state folder was copied, or its SD card cloned. "
+        f"Neither is listened to. Erase the copy, pair it anew, and restart the other."
+    )
 
 
 def _past(known: Greeting) -> tuple[BootNonce, ...]:

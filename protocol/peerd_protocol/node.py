@@ -45,7 +45,7 @@ from peerd_protocol.events import (
     WorkHalted,
 )
 from peerd_protocol.handoff import Arrived, Given, Handoffs, NotGiven, Outcome
-from peerd_protocol.handshake import Handshake
+from peerd_protocol.handshake import Handshakes
 from peerd_protocol.ids import Attempt, BootNonce, NodeId, Term
 from peerd_protocol.membership import Membership, PeerState
 from peerd_protocol.messages import (
@@ -94,7 +94,7 @@ class Node:
         self._roster_digest = b""
         self._living: frozenset[NodeId] = frozenset()
         self._led: Term | None = None
-        self._handshake = Handshake(me)
+        self._handshakes = Handshakes(me, boot)
         self._membership = Membership(me)
         self._election = Election(me, boot, recalled, interval_s, now_s)
         self._origin = Origin(me, recalled, now_s)
@@ -165,7 +165,7 @@ class Node:
             case Received(sender, message):
                 return self._receive(sender, message)
             case PeerConnected(peer):
-                self._handshake.connected(peer)
+                self._handshakes.connected(peer)
                 self._membership.connected(peer, self._now_s)
                 return []
             case PeerClosed(peer, refused):
@@ -178,7 +178,7 @@ class Node:
                 return []
             case RosterChanged(digest, members):
                 self._roster_digest = digest
-                self._handshake.removed_from_roster(members)
+                self._handshakes.removed_from_roster(members)
                 self._membership.removed_from_roster(members)
                 return self._mourn()
             case Asked(request):
@@ -250,11 +250,11 @@ class Node:
 
     def _receive(self, sender: NodeId, message: AnyMessage) -> Moves:
         now_s = self._now_s
-        if sender != self.me and not isinstance(message, Hello) and not self._handshake.hears(sender):
+        if sender != self.me and not isinstance(message, Hello) and not self._handshakes.hears(sender):
             return []
         match message:
             case Hello():
-                return self._handshake.received(sender, message)
+                return self._handshakes.received(sender, message)
             case Heartbeat():
                 return self._hear(sender, message)
             case Goodbye():

@@ -1,0 +1,141 @@
+"""The API's listening socket and its life inside the daemon's loop.
+
+The daemon owns it: `serve` returns once the socket listens, and `close` ends it within a bound. Never here: routes,
+signals (they are the daemon's), or log lines of uvicorn.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from peerd.api.address import private_folder
+from peerd.api.app import make_app
+from peerd.api.desk import Desk
+from peerd_protocol.errors import LocalError
+
+CONNECTIONS_MAX = 128
+SHUTDOWN_S = 1
+"""How long calls under way may take to end after the streams were told to."""
+_SILENT = logging.CRITICAL + 1
+
+
+class ApiServer:
+    """A served desk. Made by `serve`."""
+
+    def __init__(self, server: "_Server", listener: socket.socket, path: Path, closing: asyncio.Event) -> None:
+        self.path = path
+        self._closing = closing
+        self._server = server
+        self._inode = path.stat().st_ino
+        self._task = asyncio.create_task(server.serve(sockets=[listener]), name="api")
+
+    async def close(self) -> None:
+        """End all streams, let calls under way finish for SHUTDOWN_S, and remove the socket. May be called twice."""
+        self._closing.set()
+        self._server.should_exit = True
+        self._server.stop.set()
+        try:
+            async with asyncio.timeout(SHUTDOWN_S + 2):
+                await asyncio.gather(self._task, return_exceptions=True)
+        except TimeoutError:
+            self._task.cancel()
+        with suppress(FileNotFoundError):
+            if self.path.stat().st_ino == self._inode:  # never the socket of a daemon that came after us
+                self.path.unlink()
+
+
+async def serve(desk: Desk, socket_path: Path) -> ApiServer:
+    """Listen on `socket_path` (mode 0600) and answer from `desk`. LocalError: another daemon listens there."""
+    closing = asyncio.Event()
+    listener = _listen(socket_path)
+    config = Config(
+        make_app(desk, closing),
+        http=_Checked,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=_SILENT,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    served = ApiServer(_Server(config), listener, socket_path, closing)
+    await asyncio.sleep(0)  # the socket listens already; this lets uvicorn take it up before the caller goes on
+    return served
+
+
+class _Server(Server):
+    """uvicorn without its signal handlers, and waiting for an event instead of waking ten times a second."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.stop = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stop.wait()
+
+
+class _Checked(H11Protocol):
+    """HTTP for this user and root alone: the socket's mode says so too, but a mode can be changed by mistake."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if _peer_uid(transport) not in (0, os.geteuid()):
+            transport.abort()
+
+
+def _peer_uid(transport: asyncio.Transport) -> int:
+    """Who is at the other end, as the kernel says; where it can't say (macOS), the socket's mode has to do."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return os.geteuid()
+    layout = struct.Struct("3i")
+    credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, option, layout.size)
+    _pid, uid, _gid = layout.unpack(credentials)
+    return int(uid)
+
+
+def _listen(path: Path) -> socket.socket:
+    private_folder(path)
+    if path.exists() and _answers(path):
+        raise LocalError(f"Another daemon answers at {path}; stop it first, or use another PEERD_HOME.")
+    path.unlink(missing_ok=True)  # what a daemon that was killed left behind
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        mask = os.umask(0o177)  # between bind and chmod anybody could connect
+        try:
+            listener.bind(os.fspath(path))
+        finally:
+            os.umask(mask)
+        listener.listen(CONNECTIONS_MAX)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise LocalError(f"The API can't listen at {path}: {error.strerror}.") from error
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(os.fspath(path))
+        except OSError:
+            return False
+        return True

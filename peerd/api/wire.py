@@ -1,0 +1,61 @@
+"""What travels between a person's program and the daemon as JSON, besides the desk's own values and the notices.
+
+Bytes are base64 in JSON, as msgspec writes them. Never here: HTTP, or what is done with the values.
+"""
+
+import msgspec
+
+from peerd.api.desk import Joined, PairingFailed, TokenMade, Wish
+from peerd_protocol.ids import RequestId
+
+BODY_BYTES_MAX = 512 * 1024
+"""A plan of 32 wishes with prompts of 2,000 characters, four bytes each, and room for the rest."""
+WISHES_MAX = 64
+LINE_BYTES_MAX = 1024 * 1024
+"""A notice carries a preview of at most a few hundred kilobytes in base64."""
+QUIET_S = 5.0
+"""An empty line goes out after this long without news, so that a client can tell a quiet daemon from a dead one."""
+SILENCE_S_MAX = 30.0
+"""A client gives up after this long without any line: six empty ones are missing."""
+PAIRING_ANSWER_S_MAX = 120.0
+"""How long a person may compare the check words; no answer is a no."""
+INTERNAL_ERROR = "The daemon met an error of its own; its log says more. Nothing that was accepted is lost."
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    request: RequestId
+
+
+class PlanAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    wishes: tuple[Wish, ...]
+
+
+class InviteAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    minutes: float = 10.0
+
+
+class JoinAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    token: str
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's yes or no to the check words."""
+
+    yes: bool
+
+
+class Asking(msgspec.Struct, frozen=True, kw_only=True, tag="knocked", tag_field="is"):
+    """The other side is there: compare `words`, then POST /v1/pairing/`id`. `name` is what it calls itself."""
+
+    name: str
+    words: str
+    id: str
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """An error, as the body of a refused call or as the last line of a stream."""
+
+    error: str
+
+
+PairingLine = TokenMade | Asking | Joined | PairingFailed

@@ -1,0 +1,168 @@
+"""The forms of `peerd`: names, options and help. What a command does is in `commands/`.
+
+Imports stay lazy: `peerd --help` has 0.4 s, and no command but `up` needs more than a socket and a screen.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="peerd",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Devices around you make pictures together: similar requests share their first denoising steps.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Say yes to the check words beforehand.")]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="T", help="Denoising steps.")]
+Shared = Annotated[str, typer.Option("--shared", metavar="K|auto", help="Steps to share; 0 runs it alone.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="S", help="Seed of the first noise.")]
+Guidance = Annotated[float | None, typer.Option("--guidance", metavar="G", help="How closely to follow the words.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", metavar="NAME", help="ddim, euler, dpmpp_2m, …")]
+Negative = Annotated[str, typer.Option("--negative", metavar="TEXT", help="What not to draw.")]
+Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Pixels, for example 256x256.")]
+Model = Annotated[str, typer.Option("--model", metavar="NAME|FOLDER", help="A Stable Diffusion folder of your own.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write the picture.")]
+Group = Annotated[str | None, typer.Option("--group", metavar="NAME:N", help="Wait for N requests of this name.")]
+Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long a named group waits.")]
+Share = Annotated[str, typer.Option("--share", metavar="prompt|nothing", help="What may leave this device.")]
+
+
+def _exit(code: int) -> None:
+    raise typer.Exit(code)
+
+
+@app.command()
+def up(
+    name: Annotated[str | None, typer.Option("--name", metavar="N", help="What this node calls itself.")] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="P", min=0, max=65_534, help="0: any free one.")] = None,
+    peer: Annotated[list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="Dial this node too.")] = None,
+    no_mdns: Annotated[bool, typer.Option("--no-mdns", help="Neither announce nor look by multicast.")] = False,
+) -> None:
+    """Run the daemon in the foreground; SIGTERM or Ctrl-C says goodbye."""
+    from peerd.commands import output
+    from peerd.commands.up import up as run_up
+    from peerd.config import UpOptions
+
+    options = UpOptions(name=name, port=port, peers=tuple(peer or ()), mdns=not no_mdns)
+    _exit(output.run(lambda: run_up(options)))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show this node, its leader and its cluster."""
+    from peerd.commands import output
+    from peerd.commands.status import status as run_status
+
+    _exit(output.run(lambda: run_status(as_json), as_json))
+
+
+@app.command()
+def peers(as_json: Json = False) -> None:
+    """Show the other devices of the cluster."""
+    from peerd.commands import output
+    from peerd.commands.status import peers as run_peers
+
+    _exit(output.run(lambda: run_peers(as_json), as_json))
+
+
+@app.command()
+def invite(
+    minutes: Annotated[float, typer.Option(metavar="M", help="How long the door stays open, at most 10.")] = 10.0,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Let one device in: prints a token for `peerd join` on the other."""
+    from peerd.commands import output
+    from peerd.commands.pairing import invite as run_invite
+
+    _exit(output.run(lambda: run_invite(minutes, yes, as_json), as_json))
+
+
+@app.command()
+def join(token: Annotated[str, typer.Argument(metavar="TOKEN")], yes: Yes = False, as_json: Json = False) -> None:
+    """Join the cluster that made TOKEN."""
+    from peerd.commands import output
+    from peerd.commands.pairing import join as run_join
+
+    _exit(output.run(lambda: run_join(token, yes, as_json), as_json))
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT")],
+    steps: Steps = None,
+    shared: Shared = "auto",
+    seed: Seed = None,
+    guidance: Guidance = None,
+    scheduler: Scheduler = None,
+    negative: Negative = "",
+    size: Size = None,
+    model: Model = "embedded",
+    out: Out = None,
+    group: Group = None,
+    wait: Wait = 10.0,
+    share: Share = "prompt",
+    as_json: Json = False,
+) -> None:
+    """Make a picture, sharing its first steps with similar requests where that helps. Ctrl-C cancels."""
+    from peerd.commands import output
+    from peerd.commands.generate import generate as run_generate
+    from peerd.commands.wishes import Words
+
+    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, out, group, wait, share)
+    _exit(output.run(lambda: run_generate(prompt, words, as_json), as_json))
+
+
+@app.command()
+def plan(
+    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...")],
+    steps: Steps = None,
+    shared: Shared = "auto",
+    seed: Seed = None,
+    guidance: Guidance = None,
+    scheduler: Scheduler = None,
+    negative: Negative = "",
+    size: Size = None,
+    model: Model = "embedded",
+    share: Share = "prompt",
+    as_json: Json = False,
+) -> None:
+    """Say what would happen if these prompts were asked now; runs nothing."""
+    from peerd.commands import output
+    from peerd.commands.plan import plan as run_plan
+    from peerd.commands.wishes import Words
+
+    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, share=share)
+    _exit(output.run(lambda: run_plan(prompts, words, as_json), as_json))
+
+
+@app.command()
+def demo(
+    prompts: Annotated[list[str] | None, typer.Argument(metavar="[PROMPT...]")] = None,
+    nodes: Annotated[int, typer.Option(metavar="N", help="Daemons to start.")] = 4,
+    steps: Annotated[int, typer.Option(metavar="T")] = 11,
+    shared: Annotated[int, typer.Option(metavar="K")] = 5,
+    seed: Annotated[int, typer.Option(metavar="S")] = 41,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the pictures go; default demo-out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Start real daemons here, pair them, and let them draw together before your eyes."""
+    from peerd.commands import output
+    from peerd.commands.demo import demo as run_demo
+
+    _exit(output.run(lambda: run_demo(prompts or [], nodes, steps, shared, seed, out, as_json), as_json))
+
+
+def main() -> None:
+    """The `peerd` program."""
+    try:
+        app()
+    except KeyboardInterrupt:  # between two commands' own care: before one began or after it ended
+        sys.exit(130)

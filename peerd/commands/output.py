@@ -1,0 +1,55 @@
+"""How every command speaks: answers on stdout, everything else on stderr, and three exit codes.
+
+With `--json` stdout holds one JSON value and nothing else. Never here: what a command does.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+
+from peerd_protocol.errors import PeerdError
+
+DONE, FAILED, USAGE = 0, 1, 2
+INTERRUPTED = 130
+
+
+class UsageError(PeerdError):
+    """The words of the command can not mean anything: the person has to write it otherwise."""
+
+
+def run(command: Callable[[], int], as_json: bool = False) -> int:
+    """Run a command to its exit code; an error of ours becomes one sentence."""
+    try:
+        return command()
+    except UsageError as error:
+        return say_error(str(error), as_json, USAGE)
+    except PeerdError as error:
+        return say_error(str(error), as_json, FAILED)
+    except KeyboardInterrupt:
+        return say_error("Interrupted.", as_json, INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left, and wants no word about it
+        return FAILED
+
+
+def say_error(sentence: str, as_json: bool, code: int) -> int:
+    if as_json:
+        print_json({"error": sentence})
+    print(f"peerd: {sentence}", file=sys.stderr)
+    return code
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def screen() -> Console:
+    return Console(highlight=False)
+
+
+def notes() -> Console:
+    """For words beside the answer."""
+    return Console(stderr=True, highlight=False)

@@ -1,0 +1,96 @@
+"""`peerd invite` and `peerd join`: two people compare check words and both say yes.
+
+Never here: tokens, keys or words; the daemons make them.
+"""
+
+import sys
+from collections.abc import Generator
+from typing import Any, assert_never
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from peerd import config
+from peerd.api.client import Client
+from peerd.api.desk import Joined, PairingFailed, TokenMade
+from peerd.api.wire import Asking, PairingLine
+from peerd.commands.output import DONE, FAILED, UsageError, notes, print_json, say_error, screen
+
+
+def invite(minutes: float, yes: bool, as_json: bool) -> int:
+    if not 0 < minutes <= 10:
+        raise UsageError(f"--minutes is more than 0 and at most 10; {minutes:g} is not.")
+    client = Client(config.home())
+    return _Talk(client, yes, as_json).hold(client.invite(minutes))
+
+
+def join(token: str, yes: bool, as_json: bool) -> int:
+    if not token.strip():
+        raise UsageError("The token is empty; copy it from `peerd invite` on the other device.")
+    client = Client(config.home())
+    return _Talk(client, yes, as_json).hold(client.join(token.strip()))
+
+
+class _Talk:
+    """One pairing as a person sees it. With --json each line of news is one JSON value, as it comes."""
+
+    def __init__(self, client: Client, yes: bool, as_json: bool) -> None:
+        self._client = client
+        self._yes = yes
+        self._json = as_json
+        self._screen: Console = notes() if as_json else screen()
+
+    def hold(self, news: Generator[PairingLine, None, None]) -> int:
+        try:
+            for line in news:
+                if (code := self._hear(line)) is not None:
+                    return code
+        finally:
+            news.close()  # closes the window
+        return say_error("The daemon ended the pairing without a word; its log may say why.", self._json, FAILED)
+
+    def _hear(self, line: PairingLine) -> int | None:
+        match line:
+            case TokenMade(token=token, minutes=minutes):
+                self._tell({"token": token, "minutes": minutes})
+                if not self._json:
+                    self._show_token(token, minutes)
+                return None
+            case Asking(name=name, words=words):
+                self._tell({"knocked": name, "words": words})
+                self._screen.print(Text.assemble((name, "bold"), " is there. The check words on both devices are:"))
+                self._screen.print(Panel.fit(Text(words, style="bold"), padding=(0, 2)))
+                self._client.answer(line, self._yes or self._ask())
+                return None
+            case Joined(name=name, id=node):
+                self._tell({"joined": name, "id": node})
+                self._screen.print(Text.assemble(("✓ ", "green"), (name, "bold"), " and this node are in one cluster."))
+                return DONE
+            case PairingFailed(reason=reason):
+                return say_error(reason, self._json, FAILED)
+            case _:
+                assert_never(line)
+
+    def _tell(self, value: dict[str, Any]) -> None:
+        if self._json:
+            print_json(value)
+
+    def _show_token(self, token: str, minutes: float) -> None:
+        import segno
+
+        if self._screen.is_terminal:
+            segno.make(token, error="l").terminal(sys.stdout, compact=True)
+        self._screen.print(f"On the other device, within {minutes:g} minutes:\n")
+        # Never wrapped by us: a token that is broken into lines can't be copied.
+        self._screen.print(Text(f"peerd join {token}", style="bold"), soft_wrap=True)
+        self._screen.print()
+
+    def _ask(self) -> bool:
+        if not sys.stdin.isatty():
+            self._screen.print("Nobody can answer here, so the answer is no; --yes says yes beforehand.")
+            return False
+        while True:
+            answer = self._screen.input("Are they the same on both? \\[y/n] ").strip().lower()
+            if answer in ("y", "yes", "n", "no"):
+                return answer.startswith("y")

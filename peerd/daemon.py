@@ -1,0 +1,233 @@
+"""The daemon: the one room where all adapters meet, and its life from start to goodbye.
+
+    home and lock -> store -> identity and roster -> engine -> node and runtime -> transport -> discovery -> API -> ready
+
+Closed in the opposite order. Never here: what any of them does.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from peerd import config, sd_notify
+from peerd.api.address import socket_path
+from peerd.api.server import serve
+from peerd.config import Config, UpOptions
+from peerd.device.compute import Speeds, physical_cores
+from peerd.device.energy import WattMeter
+from peerd.device.profiler import Profiler
+from peerd.engine.port import Engine
+from peerd.engine.process import EngineConfig, ProcessEngine
+from peerd.engine.toy import ToyEngine
+from peerd.hands import DaemonHands
+from peerd.models.registry import Registry
+from peerd.network.addresses import AddressBook
+from peerd.network.discovery import Discovery
+from peerd.network.identity import Identity
+from peerd.network.pairing import Pairing
+from peerd.network.roster import Roster
+from peerd.network.transport import Transport
+from peerd.noticeboard import NoticeBoard
+from peerd.outbox import Outbox
+from peerd.reception import Reception
+from peerd.runtime import Runtime, boot_time_s
+from peerd.store import Store
+from peerd.works import Works
+from peerd_protocol.errors import PeerdError
+from peerd_protocol.events import PeerClosed, PeerConnected, Profiled, Received, RosterChanged
+from peerd_protocol.ids import BootNonce
+from peerd_protocol.messages import PROTOCOL_VERSION, Hello
+from peerd_protocol.node import Node
+from peerd_protocol.profile import Profile
+
+log = logging.getLogger("peerd.daemon")
+
+PROFILE_S = 1.0
+"""How often the device looks at itself: as often as it tells its peers."""
+LISTEN_HOST = "0.0.0.0"
+TOY_STEP_S = 0.02
+"""The toy engine's step where nothing else is asked for: slow enough to be watched."""
+
+
+def main(options: UpOptions) -> int:
+    """`peerd up`: run until SIGTERM or SIGINT. Returns the exit code."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=os.environ.get("PEERD_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+    )
+    try:
+        asyncio.run(_run(options))
+    except PeerdError as error:
+        print(f"peerd: {error}", file=sys.stderr)
+        return 1
+    except BaseExceptionGroup as errors:
+        ours, others = errors.split(PeerdError)
+        if ours is None or others is not None:
+            raise
+        for leaf in _leaves(ours):
+            print(f"peerd: {leaf}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(options: UpOptions) -> None:
+    home = config.make_home(config.home())
+    lock = config.lock_home(home)
+    try:
+        async with _composed(home, config.read_config(home), options) as (runtime, hands):
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, runtime.stop)
+            await runtime.run(hands)
+            sd_notify.stopping()
+    finally:
+        lock.release()
+
+
+@contextlib.asynccontextmanager
+async def _composed(
+    home: Path, settings: Config, options: UpOptions
+) -> AsyncIterator[tuple[Runtime, DaemonHands]]:
+    """Everything plugged together and running; closed in the opposite order."""
+    async with contextlib.AsyncExitStack() as closing:
+        name = options.name or settings.node.name or config.host_name()
+        store = Store(home)
+        closing.callback(store.close)
+        identity = Identity.load_or_make(home)
+        roster = Roster.load_or_found(home, identity, name)
+        registry = Registry(home)
+        model = await asyncio.to_thread(registry.find, settings.node.model)
+        engine = _engine(home, settings, registry, model.digest)
+        closing.push_async_callback(engine.close)
+        speeds = Speeds(store)
+        closing.callback(speeds.save)
+        profiler = Profiler(
+            power=settings.power,
+            speeds=speeds,
+            meter=WattMeter(settings.power),
+            engine_allowed=settings.engine.kind != "none",
+            offers=settings.node.offers,
+            memory_engine_mib=settings.engine.memory_mib if settings.engine.kind == "process" else 0,
+        )
+
+        works = Works(engine, speeds)
+
+        def profile() -> Profile:
+            return profiler.profile(
+                model.digest,
+                width=model.width,
+                height=model.height,
+                queued_steps=works.queued_steps,
+                warm=engine.warm,
+            )
+
+        boot = BootNonce(secrets.token_hex(16))
+        node = Node(identity.node, boot, store.recall(), profile(), settings.network.heartbeat_s, boot_time_s())
+        runtime = Runtime(node)
+        board = NoticeBoard()
+        outbox = Outbox(store, registry, home / "pictures")
+        transport = Transport(
+            identity,
+            roster,
+            hello=lambda control_port, bulk_port: Hello(
+                version=PROTOCOL_VERSION, name=name, boot=boot, control_port=control_port, bulk_port=bulk_port
+            ),
+            on_message=lambda sender, message: runtime.post(Received(sender, message)),
+            on_connected=lambda peer: runtime.post(PeerConnected(peer)),
+            on_closed=lambda peer, refused: runtime.post(PeerClosed(peer, refused)),
+            addresses=AddressBook(home),
+        )
+        port = options.port if options.port is not None else settings.network.port
+        await transport.start(LISTEN_HOST, port)
+        closing.push_async_callback(transport.close)
+        for peer in (*settings.network.peers, *options.peers):
+            host, _, peer_port = peer.rpartition(":")
+            transport.dial(host, int(peer_port), None)
+        discovery = Discovery(identity.node, roster, on_found=lambda node, host, found_port: transport.dial(host, found_port, node))
+
+        def roster_changed() -> RosterChanged:
+            transport.roster_changed()
+            discovery.roster_changed()
+            return RosterChanged(roster.digest, roster.members)
+
+        runtime.post(roster_changed())
+        if options.mdns and settings.network.mdns:
+            await discovery.start(transport.control_port)
+            closing.push_async_callback(discovery.close)
+        hands = DaemonHands(
+            post=runtime.post,
+            profile=profile,
+            transport=transport,
+            roster=roster,
+            store=store,
+            works=works,
+            board=board,
+            outbox=outbox,
+            settings=settings.planning,
+            roster_changed=roster_changed,
+        )
+        reception = Reception(
+            name=name,
+            runtime=runtime,
+            transport=transport,
+            roster=roster,
+            pairing=Pairing(identity, roster, name, transport),
+            registry=registry,
+            engine=engine,
+            works=works,
+            board=board,
+            outbox=outbox,
+            settings=settings.planning,
+            roster_changed=roster_changed,
+        )
+        closing.push_async_callback(reception.close)
+        api = await serve(reception, socket_path(home))
+        closing.push_async_callback(api.close)
+        pulse = asyncio.create_task(_pulse(runtime, profile), name="pulse")
+        closing.push_async_callback(_end, pulse)
+        print(f"ready {name} {identity.node} {' '.join(transport.endpoints)}", flush=True)
+        sd_notify.ready(f"{name}, {transport.endpoints[0]}")
+        yield runtime, hands
+
+
+def _engine(home: Path, settings: Config, registry: Registry, model: str) -> Engine:
+    if settings.engine.kind == "toy":
+        return ToyEngine(TOY_STEP_S)
+    return ProcessEngine(
+        EngineConfig(
+            folder_of=registry.folder_of,
+            model=model,
+            threads=settings.engine.threads or physical_cores(),
+            keep_alive_s=settings.engine.keep_alive_s or None,
+            log_path=home / "engine.log",
+        )
+    )
+
+
+async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:
+    """Look at the device once a second, and tell the service manager that the loop still turns."""
+    watchdog_s = sd_notify.watchdog_interval_s()
+    while True:
+        runtime.post(Profiled(profile()))
+        if watchdog_s is not None:
+            sd_notify.alive()
+        await asyncio.sleep(min(PROFILE_S, watchdog_s or PROFILE_S))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _leaves(errors: BaseExceptionGroup[PeerdError]) -> list[PeerdError]:
+    leaves: list[PeerdError] = []
+    for error in errors.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

@@ -1,0 +1,101 @@
+"""What a demo shows of itself, and the plain way to show it: one line for each thing that happens.
+
+The drawn way is in `live.py`. Never here: making anything happen.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from rich.console import Console
+
+from peerd.api.desk import NodeView
+from peerd.demo.cluster import alive
+from peerd.demo.errands import Errand
+from peerd.demo.report import Report
+from peerd.screen.tale import describe
+from peerd_protocol.ids import NodeId
+from peerd_protocol.notices import AnyNotice, LocalStep, SharedStep
+
+
+class Stage(Protocol):
+    """Everything a demo tells. `act` begins a part; the others fill it."""
+
+    def act(self, title: str) -> None: ...
+    def note(self, line: str) -> None: ...
+    def nodes(self, views: Sequence[NodeView]) -> None: ...
+    def cast(self, errands: Sequence[Errand], names: Mapping[NodeId, str]) -> None: ...
+    def alone(self, errands: Sequence[Errand]) -> None: ...
+    def heard(self, errand: Errand, notice: AnyNotice) -> None: ...
+    def report(self, report: Report) -> None: ...
+    def close(self) -> None: ...
+
+
+class PlainStage:
+    """Lines for logs and for terminals without colour. `answer` takes the report's lines, `log` all others."""
+
+    def __init__(self, log: Console, answer: Console | None) -> None:
+        self._log = log
+        self._answer = answer
+        self._names: Mapping[NodeId, str] = {}
+        self._seen = ""
+
+    def act(self, title: str) -> None:
+        self._say(title)
+
+    def note(self, line: str) -> None:
+        self._say(f"  {line}")
+
+    def nodes(self, views: Sequence[NodeView]) -> None:
+        seen = ", ".join(
+            f"{view.name} sees {len(alive(view)) - 1}" + (f" and follows {view.leader_name}" if view.leader else "")
+            for view in views
+        )
+        if seen != self._seen:
+            self._say(f"  {seen}")
+            self._seen = seen
+
+    def cast(self, errands: Sequence[Errand], names: Mapping[NodeId, str]) -> None:
+        self._names = names
+        for errand in errands:
+            self._say(f"  {errand.wish.prompt!r} asked at {errand.node.name}")
+
+    def alone(self, errands: Sequence[Errand]) -> None:
+        pass
+
+    def heard(self, errand: Errand, notice: AnyNotice) -> None:
+        if not isinstance(notice, SharedStep | LocalStep):
+            self._say(f"  {errand.node.name}: {describe(notice, self._names)}")
+
+    def report(self, report: Report) -> None:
+        if self._answer is not None:
+            for line in report_lines(report):
+                self._answer.print(line, soft_wrap=True)
+
+    def close(self) -> None:
+        pass
+
+    def _say(self, line: str) -> None:
+        self._log.print(line, soft_wrap=True, markup=False)
+
+
+def report_lines(report: Report) -> list[str]:
+    """The end of the story in words; both stages close with it."""
+    lines = [f"{picture.prompt}: {picture.path}" for picture in report.pictures]
+    lines.append(f"each alone beside shared: {report.sheet}")
+    for band in report.groups:
+        if band.shared_steps:
+            lines.append(f"{band.executor} ran {band.shared_steps} steps once for: {', '.join(band.prompts)}")
+        else:
+            lines.append(f"nothing to share: {', '.join(band.prompts)}")
+    lines.append(
+        f"denoiser calls: {report.calls}, not {report.denoiser_calls_alone}"
+        f"; {report.handoff_bytes:,} bytes of checkpoints changed hands, encrypted"
+    )
+    lines.append(
+        f"seconds: {report.seconds:.1f} together (predicted {report.seconds_predicted:.1f})"
+        f", {report.seconds_alone:.1f} alone"
+    )
+    same = [picture.prompt for picture in report.pictures if picture.same_as_alone]
+    if same:
+        lines.append(f"the same bits as alone: {', '.join(same)}")
+    return lines

@@ -1,0 +1,1 @@
+"""What this device can tell of itself: power, heat, memory, measured speed."""

@@ -1,0 +1,179 @@
+"""What the daemon and its engine child say to each other: frozen messages in length-framed msgpack.
+
+Both ends are the same installation, so there are no versions here; both still check every frame. Never here: a socket
+that is not handed in, torch, or what a message leads to.
+"""
+
+import socket
+
+import msgspec
+
+from peerd_protocol.checkpoint import CHECKPOINT_BYTES_MAX
+from peerd_protocol.errors import FrameError
+from peerd_protocol.plan import Call
+
+FRAME_BYTES_MAX = CHECKPOINT_BYTES_MAX + 64 * 1024
+"""A frame carries at most one checkpoint, or one picture, which is smaller."""
+LENGTH_BYTES = 4
+
+
+class Run(msgspec.Struct, frozen=True, tag=True):
+    """Carry out one order with the model in `folder`."""
+
+    number: int
+    folder: str
+    call: Call
+    start: bytes | None
+    stop: int | None
+    checkpoint_every: int
+    previews: bool
+
+
+class Prepare(msgspec.Struct, frozen=True, tag=True):
+    """Load the model in `folder`, so that the next order finds it warm."""
+
+    number: int
+    folder: str
+
+
+class Embed(msgspec.Struct, frozen=True, tag=True):
+    """Embed these prompts with the text encoder of the model in `folder`."""
+
+    number: int
+    folder: str
+    prompts: tuple[str, ...]
+
+
+class Measure(msgspec.Struct, frozen=True, tag=True):
+    """Time two real denoiser calls of this call's shape."""
+
+    number: int
+    folder: str
+    call: Call
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Nobody waits for this order any more."""
+
+    number: int
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """The model is in memory; the answer to Prepare, and said once before the first other answer."""
+
+    number: int
+    seconds: float
+
+
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """One scheduler step is done."""
+
+    number: int
+    step: int
+    total: int
+    seconds: float
+    preview: bytes
+    preview_side: int
+
+
+class Save(msgspec.Struct, frozen=True, tag=True):
+    """A checkpoint on the way."""
+
+    number: int
+    step: int
+    data: bytes
+
+
+class Picture(msgspec.Struct, frozen=True, tag=True):
+    """The order ended in a picture."""
+
+    number: int
+    width: int
+    height: int
+    rgb: bytes
+    denoiser_calls: int
+    exact: bool
+
+
+class Halt(msgspec.Struct, frozen=True, tag=True):
+    """The order ended at its stop step."""
+
+    number: int
+    denoiser_calls: int
+
+
+class Embedded(msgspec.Struct, frozen=True, tag=True):
+    """Embeddings as float16 bytes, one a prompt."""
+
+    number: int
+    vectors: tuple[bytes, ...]
+
+
+class Measured(msgspec.Struct, frozen=True, tag=True):
+    """Denoiser calls a second."""
+
+    number: int
+    calls_per_second: float
+
+
+class Gone(msgspec.Struct, frozen=True, tag=True):
+    """The order was cancelled and has ended."""
+
+    number: int
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The order ended in an error; `checkpoint` says that the checkpoint is at fault."""
+
+    number: int
+    text: str
+    checkpoint: bool = False
+
+
+Command = Run | Prepare | Embed | Measure | Cancel
+Answer = Loaded | Step | Save | Picture | Halt | Embedded | Measured | Gone | Refused
+
+_encoder = msgspec.msgpack.Encoder()
+_commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+
+
+def frame(message: Command | Answer) -> bytes:
+    """The message as it goes over the socket."""
+    body = _encoder.encode(message)
+    if len(body) > FRAME_BYTES_MAX:
+        raise FrameError(f"A message to or from the engine takes {len(body)} bytes; {FRAME_BYTES_MAX} are allowed.")
+    return len(body).to_bytes(LENGTH_BYTES, "little") + body
+
+
+def frame_length(head: bytes) -> int:
+    """The body's length that this head announces."""
+    length = int.from_bytes(head, "little")
+    if length > FRAME_BYTES_MAX:
+        raise FrameError(f"The engine's socket announces a frame of {length} bytes; it is out of step.")
+    return length
+
+
+def read_answer(body: bytes) -> Answer:
+    """The answer in a frame's body."""
+    try:
+        return _answers.decode(body)
+    except msgspec.DecodeError as error:
+        raise FrameError(f"The engine said something that is no answer: {error}.") from None
+
+
+def receive_command(wire: socket.socket) -> Command | None:
+    """The next command, waiting for it; None when the daemon is gone."""
+    head = _receive(wire, LENGTH_BYTES)
+    body = None if head is None else _receive(wire, frame_length(head))
+    return None if body is None else _commands.decode(body)
+
+
+def _receive(wire: socket.socket, count: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < count:
+        chunk = wire.recv(min(count - len(parts), 1 << 20))
+        if not chunk:
+            return None
+        parts += chunk
+    return bytes(parts)

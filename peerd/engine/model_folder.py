@@ -1,0 +1,91 @@
+"""A model's identity: the digest of its files, equal on every device that has them. Needs no torch.
+
+Hashing gigabytes takes a while, so each file's digest is remembered by its size and time of change. Never here: where
+models are kept or fetched from.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from peerd_protocol.errors import LocalError
+
+EMBEDDED_FOLDER = Path(__file__).resolve().parent / "embedded"
+"""The model that ships with peerd, so that everything runs with no download."""
+
+CACHE_BYTES_MAX = 4 * 1024 * 1024
+FILES_MAX = 2_000
+_SUFFIXES = (".safetensors", ".json", ".txt", ".model")
+_BLOCK_BYTES = 1 << 20
+
+
+class _Known(msgspec.Struct, frozen=True, array_like=True):
+    size: int
+    changed_ns: int
+    digest: str
+
+
+def model_digest(folder: Path, cache_folder: Path | None = None) -> str:
+    """SHA-256 over the names and contents of a model's weights and settings; LocalError if it is no model.
+
+    Blocks while it reads what it does not remember: call it in a thread.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise LocalError(f"{folder} is not a model: there is no model_index.json in it.")
+    cache = None if cache_folder is None else cache_folder / "model-digests.json"
+    known = _read(cache)
+    fresh: dict[str, _Known] = {}
+    whole = hashlib.sha256(b"peerd model\0")
+    for path in _files(folder):
+        stat = path.stat()
+        key = str(path.resolve())
+        entry = known.get(key)
+        if entry is None or (entry.size, entry.changed_ns) != (stat.st_size, stat.st_mtime_ns):
+            entry = _Known(stat.st_size, stat.st_mtime_ns, _digest(path))
+        fresh[key] = entry
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{entry.digest}\n".encode())
+    if cache is not None and fresh.items() - known.items():
+        _write(cache, {**known, **fresh})
+    return whole.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in _SUFFIXES and not hidden and path.is_file():
+            found.append(path)
+            if len(found) > FILES_MAX:
+                raise LocalError(f"{folder} holds more than {FILES_MAX} files; it is not one model's folder.")
+    # By name as the wire spells it, since the order of a folder is the file system's own.
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _digest(path: Path) -> str:
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            whole.update(block)
+    return whole.hexdigest()
+
+
+def _read(cache: Path | None) -> dict[str, _Known]:
+    # The cache only saves time: whatever is wrong with it, hashing again is right.
+    try:
+        if cache is None or cache.stat().st_size > CACHE_BYTES_MAX:
+            return {}
+        return msgspec.json.decode(cache.read_bytes(), type=dict[str, _Known])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _write(cache: Path, known: dict[str, _Known]) -> None:
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        beside = cache.with_suffix(f".{os.getpid()}")
+        beside.write_bytes(msgspec.json.encode(known))
+        beside.replace(cache)
+    except OSError:
+        return

@@ -1,0 +1,192 @@
+"""An engine in a few lines of plain Python, shipped beside the real one: deterministic, splittable, and fast.
+
+It keeps the whole contract (checkpoints in the same format, refusals, one order at a time, cancelling within a step),
+so whatever works with it is plumbed rightly. Its pictures are coloured squares. Never here: torch, or a process.
+"""
+
+import asyncio
+import hashlib
+import math
+import struct
+from collections.abc import AsyncGenerator, Sequence
+
+from peerd.engine.port import EngineEvent, Halted, Order, Painted, Saved, Stepped
+from peerd_protocol.checkpoint import (
+    Checkpoint,
+    Facts,
+    Random,
+    Shape,
+    Template,
+    Tensor,
+    digest_of,
+    pack,
+    prompt_digest_of,
+    refuse_misfit,
+    scheduler_digest_of,
+    unpack,
+)
+from peerd_protocol.errors import CheckpointError, EngineError, LocalError
+from peerd_protocol.plan import Call
+from peerd_protocol.schedulers import calls_per_run
+
+SIDE = 8
+"""Squares a side of every toy picture."""
+_NUMBERS = SIDE * SIDE * 3
+_LATENT = Shape(dtype="int32", sizes=(1, SIDE, SIDE, 3), strides=(_NUMBERS, SIDE * 3, 3, 1))
+_ONE = 1 << 8
+_EMBEDDING_NUMBERS = 64
+
+
+class ToyEngine:
+    """An Engine without a model. `seconds_per_step` makes it as slow as a test's story wants.
+
+    `die_at_step` breaks the first run that comes to that step, as a crashed process would; the next one works.
+    """
+
+    def __init__(self, seconds_per_step: float = 0.0, *, die_at_step: int | None = None) -> None:
+        self._seconds_per_step = seconds_per_step
+        self._die_at_step = die_at_step
+        self._turn = asyncio.Lock()
+        self._warm = False
+        self.denoiser_calls = 0
+        """All of them, in all orders."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether it was used since it was made or closed."""
+        return self._warm
+
+    async def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
+        """Carry out one order. Closing the iterator cancels it within one step."""
+        async with self._turn:
+            self._warm = True
+            call, total, done = order.call, _total(order), 0
+            latent = _noise(call)
+            if order.start is not None:
+                latent, done = _resume(order, total)
+            calls = 0
+            while done < (order.stop or total):
+                await asyncio.sleep(self._seconds_per_step)
+                if self._die_at_step == done:
+                    self._die_at_step, self._warm = None, False
+                    raise EngineError("The toy engine died, as it was told to; the next order starts a new one.")
+                latent = _denoise(latent, call, done, total)
+                calls, done = calls + 1, done + 1
+                self.denoiser_calls += 1
+                preview, side = (_pixels(latent), SIDE) if order.previews else (b"", 0)
+                yield Stepped(done, total, self._seconds_per_step, preview, side)
+                passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
+                if done == order.stop or passing:
+                    yield Saved(done, _checkpoint(call, latent, done, total))
+            if order.stop is not None:
+                yield Halted(calls)
+            else:
+                yield Painted(call.width, call.height, _picture(latent, call), calls, exact=True)
+
+    async def prepare(self, model: str) -> None:
+        """There is nothing to load."""
+        self._warm = True
+
+    async def embed(self, prompts: Sequence[str]) -> list[bytes]:
+        """Bags of hashed words, normalised: prompts with common words are near."""
+        self._warm = True
+        return [_embedding(prompt) for prompt in prompts]
+
+    async def measure(self, call: Call) -> float:
+        """The speed that it was told to have; a thousand a second if none."""
+        self._warm = True
+        return 1.0 / max(self._seconds_per_step, 1e-3)
+
+    async def close(self) -> None:
+        """There is no process to end."""
+        self._warm = False
+
+
+def _total(order: Order) -> int:
+    try:
+        total = calls_per_run(order.call.scheduler, order.call.steps)
+    except LocalError as error:
+        raise EngineError(str(error)) from None
+    if order.stop is not None and not 1 <= order.stop <= total:
+        raise EngineError(f"The call takes {total} scheduler steps; it can not stop at step {order.stop}.")
+    return total
+
+
+def _resume(order: Order, total: int) -> tuple[list[int], int]:
+    checkpoint = unpack(order.start or b"")
+    refuse_misfit(checkpoint.facts, order.call, _scheduler(order.call), total)
+    if checkpoint.latent.shape != _LATENT:
+        raise CheckpointError("The checkpoint's latent is not the toy engine's.")
+    if order.stop is not None and checkpoint.facts.step >= order.stop:
+        raise CheckpointError(f"The checkpoint is at step {checkpoint.facts.step} already; this order stops there.")
+    return list(struct.unpack(f"<{_NUMBERS}i", checkpoint.latent.data)), checkpoint.facts.step
+
+
+def _noise(call: Call) -> list[int]:
+    return [byte * _ONE for byte in hashlib.shake_256(f"noise {call.seed}".encode()).digest(_NUMBERS)]
+
+
+def _denoise(latent: list[int], call: Call, done: int, total: int) -> list[int]:
+    """Move each number a part of the way to the prompt's own picture; the part grows, so early steps weigh less."""
+    goal = hashlib.shake_256(f"{call.negative}\0{call.prompt}".encode()).digest(_NUMBERS)
+    left = total - done + 1
+    return [now + (wanted * _ONE - now) // left for now, wanted in zip(latent, goal, strict=True)]
+
+
+def _checkpoint(call: Call, latent: list[int], done: int, total: int) -> bytes:
+    facts = Facts(
+        step=done,
+        total=total,
+        model=call.model,
+        call=digest_of(call),
+        prompt=prompt_digest_of(call),
+        scheduler=_scheduler(call),
+        guidance=float(call.guidance),
+        width=call.width,
+        height=call.height,
+        seed=call.seed,
+        dtype="int32",
+        threads=1,
+        device="toy",
+        software="toy 1",
+        noise="toy",
+    )
+    state = hashlib.sha256(f"toy {call.seed}".encode()).digest()
+    return pack(
+        Checkpoint(
+            facts=facts,
+            outputs=(Tensor(shape=_LATENT, data=struct.pack(f"<{_NUMBERS}i", *latent)),),
+            output_keys=(),
+            output_count=1,
+            template=Template(shapes=(_LATENT,)),
+            solver=(("_step_index", done),),
+            generator=Random(start=state, at_step=state),
+        )
+    )
+
+
+def _scheduler(call: Call) -> str:
+    return scheduler_digest_of("toy", call.scheduler)
+
+
+def _pixels(latent: list[int]) -> bytes:
+    return bytes(min(255, max(0, number // _ONE)) for number in latent)
+
+
+def _picture(latent: list[int], call: Call) -> bytes:
+    """The squares, enlarged to the picture's size."""
+    pixels, rows = _pixels(latent), []
+    for y in range(SIDE):
+        row = pixels[y * SIDE * 3 : (y + 1) * SIDE * 3]
+        columns = (row[x * SIDE // call.width * 3 :][:3] for x in range(call.width))
+        rows.append(b"".join(columns))
+    return b"".join(rows[y * SIDE // call.height] for y in range(call.height))
+
+
+def _embedding(prompt: str) -> bytes:
+    numbers = [0.0] * _EMBEDDING_NUMBERS
+    for word in prompt.lower().split():
+        for byte in hashlib.sha256(word.encode()).digest()[:4]:
+            numbers[byte % _EMBEDDING_NUMBERS] += 1.0
+    length = math.sqrt(sum(number * number for number in numbers)) or 1.0
+    return struct.pack(f"<{_EMBEDDING_NUMBERS}e", *(number / length for number in numbers))

@@ -1,0 +1,199 @@
+"""The child's hands: carries out one command after the other with torch, and answers.
+
+Never here: processes, threads or sockets (child.py); answers leave through the `say` that is handed in.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from peerd.engine import dialogue, pipelines, resumable
+from peerd.engine.previews import Previewer
+from peerd_protocol.checkpoint import (
+    Checkpoint,
+    Facts,
+    digest_of,
+    pack,
+    prompt_digest_of,
+    refuse_misfit,
+    unpack,
+)
+from peerd_protocol.errors import CheckpointError, EngineError, PeerdError
+from peerd_protocol.plan import Call
+from peerd_protocol.schedulers import calls_per_run
+
+NOISE = "torch-cpu"
+MEASURED_CALLS = 2
+
+
+class Worker:
+    """One loaded model at a time, and the orders made with it."""
+
+    def __init__(self, say: Callable[[dialogue.Answer], None], threads: int, slowdown: float = 1.0) -> None:
+        self._say = say
+        self.threads = threads
+        self._slowdown = slowdown
+        self._loaded: pipelines.Pipeline | None = None
+        self._previewer: Previewer | None = None
+
+    def obey(self, command: dialogue.Command, cancelled: Callable[[], bool]) -> None:
+        """Carry out one command to its last answer, whatever happens."""
+        number = command.number
+        try:
+            match command:
+                case dialogue.Run():
+                    self._run(command, cancelled)
+                case dialogue.Prepare():
+                    began = time.perf_counter()
+                    self._load(number, command.folder, quiet=True)
+                    self._say(dialogue.Loaded(number, time.perf_counter() - began))
+                case dialogue.Embed():
+                    vectors = self._load(number, command.folder).embed(list(command.prompts))
+                    self._say(dialogue.Embedded(number, tuple(vectors)))
+                case dialogue.Measure():
+                    self._measure(command, cancelled)
+                case dialogue.Cancel():
+                    pass
+        except resumable.Cancelled:
+            self._say(dialogue.Gone(number))
+        except CheckpointError as error:
+            self._say(dialogue.Refused(number, str(error), checkpoint=True))
+        except PeerdError as error:
+            self._say(dialogue.Refused(number, str(error)))
+        except Exception as error:
+            self._say(dialogue.Refused(number, _sentence(error)))
+
+    def _load(self, number: int, folder: str, *, quiet: bool = False) -> pipelines.Pipeline:
+        if self._loaded is None or self._loaded.folder != Path(folder):
+            # The old model goes first: two at once may not fit.
+            self._loaded = self._previewer = None
+            began = time.perf_counter()
+            # Loading imports thousands of modules more; what they leave is here to stay and need not be looked through.
+            gc.disable()
+            try:
+                self._loaded = pipelines.load(Path(folder))
+                gc.freeze()
+            finally:
+                gc.enable()
+            self._previewer = Previewer(self._loaded.pipe)
+            if not quiet:
+                self._say(dialogue.Loaded(number, time.perf_counter() - began))
+        return self._loaded
+
+    def _run(self, command: dialogue.Run, cancelled: Callable[[], bool]) -> None:
+        call, number = command.call, command.number
+        total = calls_per_run(call.scheduler, call.steps)
+        if command.stop is not None and not 1 <= command.stop <= total:
+            raise EngineError(f"The call takes {total} scheduler steps; it can not stop at step {command.stop}.")
+        start = None if command.start is None else unpack(command.start)
+        loaded = self._load(number, command.folder)
+        scheduler = loaded.set_scheduler(call.scheduler)
+        if start is not None:
+            refuse_misfit(start.facts, call, scheduler, total)
+        if start is not None and command.stop is not None and start.facts.step >= command.stop:
+            raise CheckpointError(f"The checkpoint is at step {start.facts.step} already; this order stops there.")
+        facts = partial(self._facts, loaded, call, scheduler)
+        here = facts(1, total, loaded.dtype)
+        run = resumable.Run(
+            generator=seeded(call.seed),
+            facts=facts,
+            start=start,
+            same_prompt=start is not None and start.facts.prompt == prompt_digest_of(call),
+            stop=command.stop,
+            checkpoint_every=command.checkpoint_every,
+            slowdown=self._slowdown,
+            on_step=partial(self._stepped, number, command.previews),
+            on_save=partial(self._saved, number),
+            cancelled=cancelled,
+        )
+        result = run.carry_out(loaded.pipe, loaded.denoisers, loaded.arguments(call))
+        if result is None:
+            self._say(dialogue.Halt(number, run.denoiser_calls))
+            return
+        if not hasattr(result, "images"):
+            raise EngineError(f"The model in {command.folder} makes no pictures; choose one that does.")
+        picture = result.images[0].convert("RGB")
+        exact = start is None or all(
+            getattr(start.facts, name) == getattr(here, name)
+            for name in ("dtype", "threads", "device", "software", "noise")
+        )
+        self._say(dialogue.Picture(number, picture.width, picture.height, picture.tobytes(), run.denoiser_calls, exact))
+
+    def _measure(self, command: dialogue.Measure, cancelled: Callable[[], bool]) -> None:
+        call = command.call
+        loaded = self._load(command.number, command.folder)
+        scheduler = loaded.set_scheduler(call.scheduler)
+        # The first call of a shape pays for its buffers, so it is not timed.
+        stop = min(1 + MEASURED_CALLS, calls_per_run(call.scheduler, call.steps))
+        run = resumable.Run(
+            generator=seeded(call.seed),
+            facts=partial(self._facts, loaded, call, scheduler),
+            stop=stop,
+            slowdown=self._slowdown,
+            cancelled=cancelled,
+        )
+        run.carry_out(loaded.pipe, loaded.denoisers, loaded.arguments(call))
+        timed = run.denoiser_seconds[1:] or run.denoiser_seconds
+        self._say(dialogue.Measured(command.number, len(timed) / sum(timed)))
+
+    def _facts(
+        self, loaded: pipelines.Pipeline, call: Call, scheduler: str, step: int, total: int, dtype: str
+    ) -> Facts:
+        return Facts(
+            step=step,
+            total=total,
+            model=call.model,
+            call=digest_of(call),
+            prompt=prompt_digest_of(call),
+            scheduler=scheduler,
+            guidance=float(call.guidance),
+            width=call.width,
+            height=call.height,
+            seed=call.seed,
+            dtype=dtype,
+            threads=self.threads,
+            device=device_kind(loaded.device),
+            software=software(),
+            noise=NOISE,
+        )
+
+    def _stepped(self, number: int, previews: bool, step: resumable.Step) -> None:
+        preview, side = b"", 0
+        if previews and self._previewer is not None:
+            preview, side = self._previewer.thumbnail(step.latent)
+        self._say(dialogue.Step(number, step.number, step.total, step.seconds, preview, side))
+
+    def _saved(self, number: int, checkpoint: Checkpoint) -> None:
+        self._say(dialogue.Save(number, checkpoint.facts.step, pack(checkpoint)))
+
+
+def seeded(seed: int) -> torch.Generator:
+    """The call's generator, as a plain call makes it; the global one is seeded too, for families that draw from it."""
+    torch.default_generator.manual_seed(seed)
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def device_kind(device: str) -> str:
+    """What decides the bits of an operation: the kind of device and its instruction set."""
+    return f"{device} {torch.backends.cpu.get_cpu_capability()}".lower() if device == "cpu" else device
+
+
+def software() -> str:
+    """The versions that decide the bits."""
+    import diffusers
+
+    return f"torch {torch.__version__} diffusers {diffusers.__version__}"
+
+
+def _sentence(error: Exception) -> str:
+    memory: tuple[Any, ...] = (MemoryError, torch.OutOfMemoryError)
+    if isinstance(error, memory) or "allocate memory" in str(error):
+        return "The engine ran out of memory; choose a smaller size, or free some and try again."
+    if isinstance(error, ValueError):
+        return f"The model does not take this call: {pipelines.one_line(error)}."
+    return f"The engine failed with {type(error).__name__}: {pipelines.one_line(error)}."

@@ -1,0 +1,103 @@
+"""The hands: each action of the protocol carried out with this node's adapters.
+
+A short action returns at once; a long one posts what came of it. Never here: the order of actions (`runtime`), or how
+the adapters are put together (`daemon`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from peerd.network.roster import Roster
+from peerd.network.transport import Transport
+from peerd.noticeboard import NoticeBoard
+from peerd.outbox import Outbox
+from peerd.planning.planner import make_plan
+from peerd.planning.policy import consider
+from peerd.planning.settings import PlanSettings
+from peerd.store import Store
+from peerd.works import Works
+from peerd_protocol.actions import (
+    Consider,
+    Deliver,
+    Denoise,
+    Forget,
+    MakePlan,
+    MergeRoster,
+    Predict,
+    Remember,
+    Send,
+    ShareRoster,
+    Tell,
+)
+from peerd_protocol.errors import PeerdError
+from peerd_protocol.events import Considered, DeliveryFailed, Event, Planned, RosterChanged
+from peerd_protocol.messages import RosterShare
+from peerd_protocol.notices import Failed
+from peerd_protocol.profile import Profile
+
+log = logging.getLogger("peerd.hands")
+
+
+@dataclass(slots=True)
+class DaemonHands:
+    """See `runtime.Hands`. `profile` tells this device as it is now."""
+
+    post: Callable[[Event], None]
+    profile: Callable[[], Profile]
+    transport: Transport
+    roster: Roster
+    store: Store
+    works: Works
+    board: NoticeBoard
+    outbox: Outbox
+    settings: PlanSettings
+    roster_changed: Callable[[], RosterChanged]
+    """Tells the adapters; the event is for the node."""
+
+    def write(self, batch: list[Remember | Forget]) -> None:
+        self.store.write(batch)
+
+    def send(self, action: Send) -> None:
+        self.transport.send(action.to, action.message)
+
+    def predict(self, action: Predict) -> None:
+        self.store.predict(action.plan)
+
+    def tell(self, action: Tell) -> None:
+        if isinstance(action.notice, Failed):
+            self.outbox.forget(action.request)
+        self.board.tell(action.request, action.notice)
+
+    def share_roster(self, action: ShareRoster) -> None:
+        share = RosterShare(certificates=self.roster.certificates, revocations=self.roster.revocations)
+        self.transport.send(action.to, share)
+
+    def merge_roster(self, action: MergeRoster) -> Event | None:
+        if not self.roster.merge(action.certificates, action.revocations):
+            return None
+        return self.roster_changed()
+
+    def consider(self, action: Consider) -> Event:
+        accepted, reason = consider(action.offer, self.profile(), self.settings)
+        return Considered(action.offer.group, action.offer.attempt, accepted, reason)
+
+    async def make_plan(self, action: MakePlan) -> None:
+        try:
+            planned = await asyncio.to_thread(make_plan, action, self.settings)
+        except PeerdError as error:
+            impossible = tuple((request.id, str(error)) for request in action.requests)
+            planned = Planned(action.batch, (), impossible)
+        self.post(planned)
+
+    async def denoise(self, action: Denoise) -> None:
+        await self.works.run(action, self.post)
+
+    async def deliver(self, action: Deliver) -> None:
+        try:
+            delivered = await asyncio.to_thread(self.outbox.deliver, action)
+        except PeerdError as error:
+            self.post(DeliveryFailed(action.request.id, str(error)))
+        else:
+            self.post(delivered)

@@ -1,0 +1,83 @@
+"""Where finished pictures go: to disk, once and for ever, with their settings and where they come from.
+
+Here lives the way from a packed picture to a file and a result on record. Never here: pixels (`pictures`), the table
+of results (`store`), or the steps that made the picture.
+"""
+
+from pathlib import Path
+
+from peerd import pictures
+from peerd.models.registry import Registry
+from peerd.store import Outcome, Result, Store
+from peerd_protocol.actions import Deliver, Forget, Remember
+from peerd_protocol.errors import LocalError
+from peerd_protocol.events import Delivered
+from peerd_protocol.ids import RequestId
+
+PREFIX = "out/"
+WORDS_IN_NAME_CHARS_MAX = 40
+
+
+class Outbox:
+    """`folder` takes every picture that nobody named a file for."""
+
+    def __init__(self, store: Store, registry: Registry, folder: Path) -> None:
+        self._store, self._registry, self._folder = store, registry, folder
+
+    def expect(self, request: RequestId, out: str | None) -> None:
+        """Remember where the picture of this request is wanted. LocalError if the disk is full."""
+        self._store.write([Remember(PREFIX + request, (out or "").encode())])
+
+    def forget(self, request: RequestId) -> None:
+        """The request ended without a picture."""
+        self._store.write([Forget(PREFIX + request)])
+
+    def deliver(self, action: Deliver) -> Delivered:
+        """Write the picture and its record. What is on record already stays: a request has one visible result."""
+        request = action.request
+        known = self._store.result(request.id)
+        if known is None:
+            known = self._store.commit(self._write(action))
+            if action.plan is not None:
+                self._store.turned_out(
+                    Outcome(
+                        request=request.id,
+                        group=action.plan.group,
+                        seconds=action.seconds,
+                        denoiser_calls=known.denoiser_calls,
+                    )
+                )
+        self.forget(request.id)
+        return Delivered(request.id, known.path, known.pixels_sha256, known.denoiser_calls, known.exact)
+
+    def _write(self, action: Deliver) -> Result:
+        request = action.request
+        picture = pictures.unpack(action.picture)
+        wanted = self._store.recall().get(PREFIX + request.id, b"").decode()
+        path = Path(wanted) if wanted else self._folder / _name(action)
+        provenance = pictures.Provenance(
+            request=request.id,
+            origin=request.origin,
+            executor=action.plan.executor if action.plan and picture.shared_steps else "",
+            shared_steps=picture.shared_steps,
+            shared_with=len(action.plan.requests) - 1 if action.plan and picture.shared_steps else 0,
+            checkpoint_digest=picture.checkpoint_digest,
+            exact=picture.exact,
+        )
+        call = pictures.with_seed(request.call, picture.seed)
+        written = pictures.write_png(
+            path, picture, call, provenance, model=self._registry.name_of(call.model), overwrite=bool(wanted)
+        )
+        return Result(
+            request=request.id,
+            path=str(written),
+            pixels_sha256=pictures.pixels_sha256(picture.rgb),
+            denoiser_calls=picture.denoiser_calls,
+            exact=picture.exact,
+            seconds=action.seconds,
+        )
+
+
+def _name(action: Deliver) -> str:
+    words = "".join(char if char.isalnum() else "-" for char in action.request.call.prompt.casefold())
+    return f"{words[:WORDS_IN_NAME_CHARS_MAX].strip('-')}-{action.request.id[-6:]}.png"

@@ -1,0 +1,67 @@
+"""`peerd plan`: what would happen if these prompts were asked now, as plain data. Runs nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from peerd.planning.planner import make_plan
+from peerd.planning.settings import PlanSettings
+from peerd_protocol.actions import MakePlan
+from peerd_protocol.errors import LocalError
+from peerd_protocol.events import Draft
+from peerd_protocol.ids import NodeId
+from peerd_protocol.plan import Request
+from peerd_protocol.profile import Profile
+
+
+def preview_plan(
+    requests: Sequence[Request], devices: Mapping[NodeId, Profile], settings: PlanSettings
+) -> dict[str, Any]:
+    """The plan for requests as they stand; `spread` says how to ask them at different devices first."""
+    planned = make_plan(MakePlan(0, tuple(requests), tuple(sorted(devices.items()))), settings)
+    if planned.impossible:
+        raise LocalError(f"That can not be planned: {planned.impossible[0][1]}.")
+    prompts = {request.id: request.call.prompt for request in requests}
+    groups = [
+        {
+            "prompts": [prompts[name] for name in draft.requests],
+            "shared_steps": draft.shared_steps,
+            "executor": draft.candidates[0] if draft.candidates else dict(draft.runners)[draft.lead],
+            "lead": prompts[draft.lead],
+            "reason": draft.reason,
+        }
+        for draft in planned.drafts
+    ]
+    forecasts = [draft.forecast for draft in planned.drafts]
+    return {
+        "groups": groups,
+        "seconds": max((one.seconds for one in forecasts), default=0.0),
+        "seconds_alone": max((one.seconds_alone for one in forecasts), default=0.0),
+        "denoiser_calls": sum(one.denoiser_calls for one in forecasts),
+        "denoiser_calls_alone": sum(one.denoiser_calls_alone for one in forecasts),
+        "joules": round(sum(one.joules for one in forecasts), 4),
+        "joules_alone": round(sum(one.joules_alone for one in forecasts), 4),
+        "handoff_bytes": sum(one.handoff_bytes for one in forecasts),
+        "privacy": _what_each_sees(planned.drafts),
+    }
+
+
+def spread(requests: Sequence[Request], devices: Mapping[NodeId, Profile], me: NodeId) -> list[Request]:
+    """The same requests as if each were asked at another device, this one first, round and round."""
+    others = sorted(node for node, profile in devices.items() if node != me and profile.engine)
+    nodes = [me, *others]
+    return [
+        msgspec.structs.replace(request, origin=nodes[index % len(nodes)]) for index, request in enumerate(requests)
+    ]
+
+
+def _what_each_sees(drafts: Sequence[Draft]) -> str:
+    """One line about who learns what; a shared latent is itself a rough picture, and we say so."""
+    sees = "The leader sees every prompt that may be shared"
+    if any(draft.shared_steps for draft in drafts):
+        return (
+            f"{sees}; the device that runs shared steps sees the one prompt it runs; the other members see no prompt"
+            " of others, but the shared latent, which is itself a rough picture."
+        )
+    return f"{sees}; nobody else sees anything, since nothing is shared here."

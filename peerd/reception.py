@@ -1,0 +1,179 @@
+"""The reception: the desk where this node's people ask, answered from the running daemon.
+
+Here lives what each desk call means for the node and its adapters. Never here: HTTP (`api`), the rules of a request
+(`wishes`, `peerd_protocol`), or how a plan is made (`planning`).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from peerd.api.desk import Approve, Joined, MemberView, NodeView, PairingNews, Wish
+from peerd.engine.port import Engine
+from peerd.models.registry import Registry
+from peerd.network.pairing import Pairing
+from peerd.network.roster import Roster
+from peerd.network.transport import Transport
+from peerd.noticeboard import NoticeBoard
+from peerd.outbox import Outbox
+from peerd.planning import preview
+from peerd.planning.settings import PlanSettings
+from peerd.runtime import Runtime
+from peerd.wishes import request_of
+from peerd.works import Works
+from peerd_protocol.errors import LocalError, PeerdError
+from peerd_protocol.events import Asked, Cancelled, RosterChanged
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.membership import Status
+from peerd_protocol.notices import AnyNotice
+from peerd_protocol.plan import Request
+
+log = logging.getLogger("peerd.reception")
+
+EMBED_S_MAX = 1.0
+"""Embedding takes milliseconds on a warm engine that is free; a busy one isn't waited for, words decide then."""
+
+
+@dataclass(slots=True)
+class Reception:
+    """See `api.desk.Desk`."""
+
+    name: str
+    runtime: Runtime
+    transport: Transport
+    roster: Roster
+    pairing: Pairing
+    registry: Registry
+    engine: Engine
+    works: Works
+    board: NoticeBoard
+    outbox: Outbox
+    settings: PlanSettings
+    roster_changed: Callable[[], RosterChanged]
+    _errands: set[asyncio.Task[None]] = field(default_factory=set)
+
+    # ---- pictures ------------------------------------------------------------------------------------------
+
+    async def submit(self, wish: Wish) -> RequestId:
+        request = await self._embedded(request_of(wish, self.runtime.node.me, self.registry))
+        # Written before anyone hears of the request: a disk that is full refuses here, and nothing is lost.
+        self.outbox.expect(request.id, wish.out)
+        self.board.open_page(request.id)
+        self.runtime.post(Asked(request))
+        self._warm_up(request)
+        return request.id
+
+    def follow(self, request: RequestId) -> AsyncIterator[AnyNotice]:
+        return self.board.follow(request)
+
+    async def cancel(self, request: RequestId) -> None:
+        self.board.must_know(request)
+        self.runtime.post(Cancelled(request))
+
+    async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
+        me = self.runtime.node.me
+        requests = [await self._embedded(request_of(wish, me, self.registry)) for wish in wishes]
+        devices = self.runtime.node.devices()
+        return await asyncio.to_thread(
+            preview.preview_plan, preview.spread(requests, devices, me), devices, self.settings
+        )
+
+    async def _embedded(self, request: Request) -> Request:
+        """With the engine's own reading of the prompt, if it is warm and free: it knows more than simple words do."""
+        if not self.engine.warm or self.works.queued_steps or request.share == "nothing":
+            return request
+        try:
+            async with asyncio.timeout(EMBED_S_MAX):
+                (embedding,) = await self.engine.embed([request.call.prompt])
+        except (PeerdError, TimeoutError) as error:
+            log.info("the prompt was not embedded: %s", error)
+            return request
+        return msgspec.structs.replace(request, embedding=embedding)
+
+    def _warm_up(self, request: Request) -> None:
+        """Start a cold engine while the request gathers company: it needs seconds, and will be wanted either way."""
+        if self.engine.warm or self._errands or not self.runtime.node.profile.engine:
+            return
+
+        async def prepare() -> None:
+            try:
+                await self.engine.prepare(request.call.model)
+            except PeerdError as error:
+                log.warning("the engine did not start: %s", error)
+
+        errand = asyncio.create_task(prepare())
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    async def close(self) -> None:
+        for errand in self._errands:
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
+
+    # ---- the cluster ---------------------------------------------------------------------------------------
+
+    def view(self) -> NodeView:
+        node = self.runtime.node
+        leader, term = node.leader, node.term
+        return NodeView(
+            id=node.me,
+            name=self.name,
+            cluster=self.roster.cluster,
+            admin=self.roster.is_admin,
+            endpoints=tuple(self.transport.endpoints),
+            leader=leader,
+            leader_name=self._name_of(leader) if leader is not None else "",
+            term=term.counter if term is not None and leader is not None else None,
+            role=node.role.value,
+            engine_warm=self.engine.warm,
+            denoiser_calls=self.works.denoiser_calls,
+            members=tuple(self._member(member) for member in sorted(self.roster.members)),
+        )
+
+    def _member(self, member: NodeId) -> MemberView:
+        node = self.runtime.node
+        me = member == node.me
+        peer = node.peers().get(member)
+        profile = node.profile if me else peer.profile if peer is not None else None
+        address = self.transport.connected.get(member)
+        return MemberView(
+            id=member,
+            name=self._name_of(member),
+            status=Status.ALIVE.value if me else peer.status.value if peer is not None else "unknown",
+            path="" if address is None else f"tcp://{address[0]}:{address[1]}",
+            steps_per_second=profile.steps_per_second if profile else 0.0,
+            memory_free_mib=profile.memory_free_mib if profile else 0,
+            power=profile.power.name.lower() if profile else "",
+            battery_percent=profile.battery_percent if profile else None,
+            temperature_c=profile.temperature_c if profile else None,
+            hot=profile.hot if profile else False,
+            load=profile.load if profile else 0.0,
+            engine=profile.engine if profile else False,
+            leader=member == node.leader,
+            me=me,
+        )
+
+    def _name_of(self, member: NodeId) -> str:
+        certificate = self.roster.member(member)
+        return certificate.name if certificate is not None else member[:8]
+
+    # ---- letting others in ---------------------------------------------------------------------------------
+
+    async def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+        async with contextlib.aclosing(self.pairing.invite(minutes, approve)) as news:
+            async for line in news:
+                if isinstance(line, Joined):
+                    self.runtime.post(self.roster_changed())
+                yield line
+
+    async def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]:
+        async with contextlib.aclosing(self.pairing.join(token, approve)) as news:
+            async for line in news:
+                if isinstance(line, Joined):
+                    self.runtime.post(self.roster_changed())
+                yield line

@@ -1,0 +1,1 @@
+"""How peerd looks in a terminal: pictures in half blocks, steps as bars, and the tale of a request."""

@@ -1,0 +1,112 @@
+"""One SQLite file that is on disk when a transaction returns, and whose troubles are told in one sentence.
+
+A full disk and a damaged file lose nothing: a damaged file is set aside, never deleted. Never here: what the tables
+hold (`store`).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peerd_protocol.errors import LocalError
+
+BUSY_S = 5.0
+"""Another program that looks into the file may hold it this long."""
+ASIDE_MAX = 100
+
+
+class StateFile:
+    """WAL and synchronous=FULL. Safe from several threads: one transaction at a time."""
+
+    def __init__(self, path: Path, tables: str, version: int) -> None:
+        """Open the file, or make it with `tables`. LocalError if it is damaged, newer, or can not be written."""
+        self._path, self._tables, self._version = path, tables, version
+        self._lock = threading.Lock()
+        try:
+            self._base = self._open()
+        except sqlite3.Error as error:
+            raise self._sentence(error) from error
+        except OSError as error:
+            raise LocalError(f"The state file {path} can not be used: {error.strerror}.") from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._base.close()
+
+    def _open(self) -> sqlite3.Connection:
+        base = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._path.chmod(0o600)
+            base.execute("PRAGMA journal_mode = WAL")
+            base.execute("PRAGMA synchronous = FULL")
+            (problem,) = base.execute("PRAGMA quick_check(1)").fetchone()
+            if problem != "ok":
+                raise sqlite3.DatabaseError(problem)
+            self._bring_up_to_date(base)
+        except BaseException:
+            base.close()
+            raise
+        return base
+
+    def _bring_up_to_date(self, base: sqlite3.Connection) -> None:
+        (version,) = base.execute("PRAGMA user_version").fetchone()
+        if version > self._version:
+            raise LocalError(
+                f"{self._path} was written by a newer peerd (version {version}; this one knows {self._version}); "
+                "start that one, or move the file away."
+            )
+        if version == 0:
+            base.executescript(f"BEGIN IMMEDIATE; {self._tables} PRAGMA user_version = {self._version}; COMMIT;")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is done within is on disk at the end, or nothing of it."""
+        with self._lock:
+            try:
+                self._base.execute("BEGIN IMMEDIATE")
+                yield self._base
+                self._base.execute("COMMIT")
+            except BaseException as error:
+                if self._base_in_transaction():
+                    self._base.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise self._sentence(error) from error
+                raise
+
+    def _base_in_transaction(self) -> bool:
+        try:
+            return self._base.in_transaction
+        except sqlite3.ProgrammingError:
+            return False
+
+    def _sentence(self, error: sqlite3.Error) -> LocalError:
+        """Whose fault it is, and what to do next."""
+        code = getattr(error, "sqlite_errorcode", None)
+        primary = None if code is None else code & 0xFF
+        damaged = primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        if damaged or (code is None and type(error) is sqlite3.DatabaseError):
+            aside = self._set_aside()
+            return LocalError(
+                f"The state file {self._path} is damaged; it was set aside as {aside.name}, and the next start begins "
+                "with an empty one."
+            )
+        if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            return LocalError(
+                f"The disk that holds {self._path} is full or failing ({error}); free some space and try again, "
+                "nothing was lost."
+            )
+        return LocalError(f"The state file {self._path} can not be used: {error}.")
+
+    def _set_aside(self) -> Path:
+        """Move the damaged file, and what belongs to it, out of the way. It is never deleted."""
+        for number in range(1, ASIDE_MAX):
+            aside = self._path.with_name(f"{self._path.name}.damaged-{number}")
+            if not aside.exists():
+                for ending in ("-wal", "-shm", ""):
+                    part = self._path.with_name(self._path.name + ending)
+                    if part.exists():
+                        part.rename(aside.with_name(aside.name + ending))
+                return aside
+        raise LocalError(f"There are {ASIDE_MAX} damaged files beside {self._path} already; look into them.")

@@ -1,0 +1,193 @@
+"""What a node keeps on disk, in one SQLite file: its memory, its results, its promises and its measured speeds.
+
+Each call is one short transaction that is on disk when it returns. Never here: what the values mean, the pictures
+themselves, or how the file survives (`state_file`).
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from peerd.state_file import StateFile
+from peerd_protocol.actions import Forget, Remember
+from peerd_protocol.ids import GroupId, RequestId
+from peerd_protocol.plan import Forecast, GroupPlan
+
+FILE_NAME = "state.sqlite"
+VERSION = 1
+PROMISES_KEPT_MAX = 10_000
+"""Promises and outcomes beyond this many go, the oldest first; results stay."""
+
+_TABLES = """
+CREATE TABLE memory (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE results (
+    request TEXT PRIMARY KEY, path TEXT NOT NULL, pixels_sha256 TEXT NOT NULL, denoiser_calls INTEGER NOT NULL,
+    exact INTEGER NOT NULL, seconds REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE promises (
+    number INTEGER PRIMARY KEY, group_id TEXT NOT NULL, attempt BLOB NOT NULL, plan BLOB NOT NULL,
+    UNIQUE (group_id, attempt)
+);
+CREATE TABLE outcomes (
+    request TEXT PRIMARY KEY, group_id TEXT NOT NULL, seconds REAL NOT NULL, denoiser_calls INTEGER NOT NULL
+);
+CREATE TABLE speeds (
+    model TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, steps_per_second REAL NOT NULL,
+    used INTEGER NOT NULL, PRIMARY KEY (model, width, height)
+) WITHOUT ROWID;
+"""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivered picture."""
+
+    request: RequestId
+    path: str
+    pixels_sha256: str
+    denoiser_calls: int
+    exact: bool
+    seconds: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request went, to be held against its promise."""
+
+    request: RequestId
+    group: GroupId
+    seconds: float
+    denoiser_calls: int
+
+
+class Store:
+    """One node's file. Safe from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make the file in `folder`. LocalError in one sentence if it is damaged or can not be written."""
+        self._file = StateFile(folder / FILE_NAME, _TABLES, VERSION)
+
+    def close(self) -> None:
+        self._file.close()
+
+    # ---- memory --------------------------------------------------------------------------------------------
+
+    def write(self, batch: Sequence[Remember | Forget]) -> None:
+        """The whole batch or nothing of it; on disk when this returns."""
+        with self._file.transaction() as base:
+            for action in batch:
+                match action:
+                    case Remember(key, value):
+                        base.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (key, value))
+                    case Forget(key):
+                        base.execute("DELETE FROM memory WHERE key = ?", (key,))
+                    case _:
+                        assert_never(action)
+
+    def recall(self) -> dict[str, bytes]:
+        """Everything remembered and not forgotten."""
+        with self._file.transaction() as base:
+            return {key: bytes(value) for key, value in base.execute("SELECT key, value FROM memory ORDER BY key")}
+
+    # ---- results -------------------------------------------------------------------------------------------
+
+    def commit(self, result: Result) -> Result:
+        """Write a result down, once and for ever: a second one of the same request changes nothing.
+
+        The answer is the one that counts.
+        """
+        with self._file.transaction() as base:
+            base.execute(
+                "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    result.request,
+                    result.path,
+                    result.pixels_sha256,
+                    result.denoiser_calls,
+                    result.exact,
+                    result.seconds,
+                ),
+            )
+            found = _result(base, result.request)
+        assert found is not None  # it was just written
+        return found
+
+    def result(self, request: RequestId) -> Result | None:
+        with self._file.transaction() as base:
+            return _result(base, request)
+
+    # ---- promises and outcomes -----------------------------------------------------------------------------
+
+    def predict(self, plan: GroupPlan) -> None:
+        """Record what a plan promises. Prompts are left out: the leader need not keep other people's words."""
+        bare = msgspec.structs.replace(plan, assignments=())
+        with self._file.transaction() as base:
+            base.execute(
+                "INSERT OR REPLACE INTO promises (group_id, attempt, plan) VALUES (?, ?, ?)",
+                (plan.group, msgspec.json.encode(plan.attempt), msgspec.json.encode(bare)),
+            )
+            base.execute(
+                "DELETE FROM promises WHERE number <= (SELECT max(number) FROM promises) - ?", (PROMISES_KEPT_MAX,)
+            )
+
+    def promises(self) -> list[GroupPlan]:
+        """All kept promises, the oldest first, without the members' prompts."""
+        with self._file.transaction() as base:
+            rows = base.execute("SELECT plan FROM promises ORDER BY number").fetchall()
+        return [msgspec.json.decode(plan, type=GroupPlan) for (plan,) in rows]
+
+    def promise(self, group: GroupId) -> Forecast | None:
+        """What the last attempt at this group promised."""
+        with self._file.transaction() as base:
+            row = base.execute(
+                "SELECT plan FROM promises WHERE group_id = ? ORDER BY number DESC LIMIT 1", (group,)
+            ).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=GroupPlan).forecast
+
+    def turned_out(self, outcome: Outcome) -> None:
+        """Record how a request went; the first record stays."""
+        with self._file.transaction() as base:
+            base.execute(
+                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)",
+                (outcome.request, outcome.group, outcome.seconds, outcome.denoiser_calls),
+            )
+            base.execute(
+                "DELETE FROM outcomes WHERE rowid <= (SELECT max(rowid) FROM outcomes) - ?", (PROMISES_KEPT_MAX,)
+            )
+
+    def outcomes(self) -> list[Outcome]:
+        with self._file.transaction() as base:
+            rows = base.execute("SELECT request, group_id, seconds, denoiser_calls FROM outcomes ORDER BY rowid")
+            return [
+                Outcome(request=request, group=group, seconds=seconds, denoiser_calls=calls)
+                for request, group, seconds, calls in rows
+            ]
+
+    # ---- speeds --------------------------------------------------------------------------------------------
+
+    def speeds(self) -> dict[tuple[str, int, int], float]:
+        """Measured denoiser calls a second by model and size; the one used last comes last."""
+        with self._file.transaction() as base:
+            rows = base.execute("SELECT model, width, height, steps_per_second FROM speeds ORDER BY used")
+            return {(model, width, height): speed for model, width, height, speed in rows}
+
+    def save_speeds(self, speeds: dict[tuple[str, int, int], float]) -> None:
+        with self._file.transaction() as base:
+            for (model, width, height), speed in speeds.items():
+                base.execute(
+                    "INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, (SELECT ifnull(max(used), 0) + 1 FROM speeds))",
+                    (model, width, height, speed),
+                )
+
+
+def _result(base: sqlite3.Connection, request: RequestId) -> Result | None:
+    row = base.execute(
+        "SELECT path, pixels_sha256, denoiser_calls, exact, seconds FROM results WHERE request = ?", (request,)
+    ).fetchone()
+    if row is None:
+        return None
+    path, digest, calls, exact, seconds = row
+    return Result(
+        request=request, path=path, pixels_sha256=digest, denoiser_calls=calls, exact=bool(exact), seconds=seconds
+    )

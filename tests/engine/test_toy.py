@@ -1,0 +1,101 @@
+"""The toy engine keeps the port's contract, so that what is tested with it is plumbed for the real one."""
+
+import asyncio
+import struct
+from contextlib import aclosing
+
+import pytest
+
+from peerd.engine.port import Engine, EngineEvent, Halted, Order, Painted, Saved, Stepped
+from peerd.engine.toy import ToyEngine
+from peerd_protocol.checkpoint import prompt_digest_of, unpack
+from peerd_protocol.errors import CheckpointError, EngineError
+from peerd_protocol.plan import Call
+
+CALL = Call(model="m", prompt="apple on table", steps=6, seed=41, guidance=3.0, scheduler="heun", width=24, height=16)
+TOTAL = 11
+
+
+async def everything(engine: Engine, order: Order) -> list[EngineEvent]:
+    return [event async for event in engine.run(order)]
+
+
+def other(**fields: object) -> Call:
+    return Call(**{**{name: getattr(CALL, name) for name in CALL.__struct_fields__}, **fields})  # type: ignore[arg-type]
+
+
+async def test_at_any_step_a_split_run_is_the_whole_run() -> None:
+    engine = ToyEngine()
+    alone = await everything(engine, Order(CALL))
+    assert [event.step for event in alone if isinstance(event, Stepped)] == list(range(1, TOTAL + 1))
+    painted = alone[-1]
+    assert isinstance(painted, Painted)
+    assert len(painted.rgb) == 24 * 16 * 3
+    for step in range(1, TOTAL + 1):
+        *_, saved, halted = await everything(engine, Order(CALL, stop=step))
+        assert isinstance(saved, Saved)
+        assert (saved.step, halted) == (step, Halted(step))
+        ended = (await everything(ToyEngine(), Order(CALL, start=saved.data)))[-1]
+        assert isinstance(ended, Painted)
+        assert (ended.rgb, ended.denoiser_calls) == (painted.rgb, TOTAL - step)
+
+
+async def test_prompts_share_a_beginning_and_end_apart() -> None:
+    engine = ToyEngine()
+    saved = (await everything(engine, Order(CALL, stop=5)))[-2]
+    assert isinstance(saved, Saved)
+    assert unpack(saved.data).facts.prompt == prompt_digest_of(CALL)
+    pictures = set()
+    for order in (Order(CALL), Order(other(prompt="lemon")), Order(other(prompt="lemon"), start=saved.data)):
+        painted = (await everything(engine, order))[-1]
+        assert isinstance(painted, Painted)
+        pictures.add(painted.rgb)
+    assert len(pictures) == 3
+
+
+async def test_checkpoints_come_on_the_way() -> None:
+    events = await everything(ToyEngine(), Order(CALL, checkpoint_every=4))
+    assert [event.step for event in events if isinstance(event, Saved)] == [4, 8]
+
+
+async def test_what_does_not_fit_is_refused() -> None:
+    engine = ToyEngine()
+    saved = (await everything(engine, Order(CALL, stop=5)))[-2]
+    assert isinstance(saved, Saved)
+    for call in (other(seed=42), other(model="n"), other(scheduler="kdpm2"), other(steps=7)):
+        with pytest.raises(CheckpointError):
+            await everything(engine, Order(call, start=saved.data))
+    with pytest.raises(CheckpointError, match="at step 5 already"):
+        await everything(engine, Order(CALL, start=saved.data, stop=5))
+    with pytest.raises(EngineError, match="can not stop at step 12"):
+        await everything(engine, Order(CALL, stop=12))
+    with pytest.raises(EngineError, match="no scheduler 'foo'"):
+        await everything(engine, Order(other(scheduler="foo")))
+
+
+async def test_orders_run_one_at_a_time_and_closing_one_lets_the_next_run() -> None:
+    engine = ToyEngine()
+    async with aclosing(engine.run(Order(CALL))) as events:
+        await anext(events)
+        waiting = asyncio.create_task(everything(engine, Order(CALL, stop=1)))
+        await anext(events)
+        assert not waiting.done()
+    assert (await waiting)[-1] == Halted(1)
+    assert engine.denoiser_calls == 3
+
+
+async def test_a_death_that_was_ordered_happens_once() -> None:
+    engine = ToyEngine(die_at_step=3)
+    with pytest.raises(EngineError, match="died"):
+        await everything(engine, Order(CALL))
+    assert isinstance((await everything(engine, Order(CALL)))[-1], Painted)
+
+
+async def test_common_words_make_prompts_near() -> None:
+    def cosine(left: bytes, right: bytes) -> float:
+        pairs = zip(struct.iter_unpack("<e", left), struct.iter_unpack("<e", right), strict=True)
+        return sum(a * b for (a,), (b,) in pairs)
+
+    apple, lemon, car = await ToyEngine().embed(["apple on table", "lemon on table", "a red car"])
+    assert cosine(apple, apple) == pytest.approx(1.0, abs=0.01)
+    assert cosine(apple, lemon) > 0.5 > cosine(apple, car)

@@ -1,0 +1,177 @@
+"""A desk that answers from a script, behind the real API on a real socket. Never here: assertions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from peerd.api.desk import (
+    Approve,
+    Joined,
+    Knocked,
+    MemberView,
+    NodeView,
+    PairingFailed,
+    PairingNews,
+    TokenMade,
+    Wish,
+)
+from peerd_protocol.errors import LocalError
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.notices import (
+    AnyNotice,
+    Failed,
+    Finished,
+    HandedOff,
+    LocalStep,
+    PlanMade,
+    Queued,
+    SharedStep,
+)
+from peerd_protocol.plan import Forecast
+
+ADA, BOB = NodeId("ADA-ID"), NodeId("BOB-ID")
+FORECAST = Forecast(
+    seconds=3.0,
+    seconds_alone=4.0,
+    denoiser_calls=17,
+    denoiser_calls_alone=22,
+    joules=17.0,
+    joules_alone=22.0,
+    handoff_bytes=70_000,
+)
+WORDS = "amber boat crane"
+PREVIEW_SIDE = 8
+PREVIEW = bytes(range(192)) * (PREVIEW_SIDE * PREVIEW_SIDE * 3 // 192)
+
+
+def story(shared: int = 2, total: int = 4) -> list[AnyNotice]:
+    """What one request of a pair hears: BOB runs the shared steps, ADA its own."""
+    plan = PlanMade(
+        executor=BOB,
+        runner=ADA,
+        leads=False,
+        shared_steps=shared,
+        shared_with=(RequestId("other"),),
+        seed=41,
+        forecast=FORECAST,
+        reason="same place: table",
+    )
+    steps: list[AnyNotice] = [
+        SharedStep(executor=BOB, step=s, total=total, preview=PREVIEW, preview_side=PREVIEW_SIDE)
+        for s in range(1, shared + 1)
+    ]
+    steps.append(HandedOff(sender=BOB, size=70_000, step=shared))
+    steps += [
+        LocalStep(runner=ADA, step=s, total=total, preview=PREVIEW, preview_side=PREVIEW_SIDE)
+        for s in range(shared + 1, total + 1)
+    ]
+    end = Finished(path="/pictures/one.png", pixels_sha256="ab" * 32, denoiser_calls=2, exact=True, seconds=1.5)
+    return [Queued(leader=BOB), plan, *steps, end]
+
+
+class ScriptedDesk:
+    """Tells `script` of every request; a request whose prompt is "forever" never ends unless it is cancelled."""
+
+    def __init__(self, script: Sequence[AnyNotice] | None = None) -> None:
+        self.script = story() if script is None else list(script)
+        self.wishes: dict[RequestId, Wish] = {}
+        self.cancelled: dict[RequestId, asyncio.Event] = {}
+        self.followers = 0
+        self.follower_left = asyncio.Event()
+        self.window_closed = asyncio.Event()
+        self.answers: list[bool] = []
+
+    async def submit(self, wish: Wish) -> RequestId:
+        if not wish.prompt.strip():
+            raise LocalError("The prompt is empty; say what to draw.")
+        request = RequestId(f"r{len(self.wishes) + 1}")
+        self.wishes[request] = wish
+        self.cancelled[request] = asyncio.Event()
+        return request
+
+    async def follow(self, request: RequestId) -> AsyncIterator[AnyNotice]:
+        if request not in self.wishes:
+            raise LocalError(f"There is no request {request}.")
+        self.followers += 1
+        try:
+            if self.wishes[request].prompt == "forever":
+                yield self.script[0]
+                await self.cancelled[request].wait()
+                yield Failed(reason="You cancelled this request.")
+                return
+            if self.wishes[request].prompt == "broken":
+                yield self.script[0]
+                raise RuntimeError("a fault of ours")
+            for notice in self.script:
+                yield notice
+        finally:
+            self.followers -= 1
+            self.follower_left.set()
+
+    async def cancel(self, request: RequestId) -> None:
+        if request not in self.wishes:
+            raise LocalError(f"There is no request {request}.")
+        self.cancelled[request].set()
+
+    async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
+        if any(wish.prompt == "broken" for wish in wishes):
+            raise RuntimeError("a fault of ours")
+        return {
+            "groups": [{"prompts": [w.prompt for w in wishes], "shared_steps": 5, "executor": BOB}],
+            "seconds": 9.0,
+            "seconds_alone": 11.5,
+            "denoiser_calls": 29,
+            "denoiser_calls_alone": 44,
+            "handoff_bytes": 210_000,
+        }
+
+    def view(self) -> NodeView:
+        def member(node: NodeId, name: str) -> MemberView:
+            return MemberView(
+                id=node,
+                name=name,
+                status="alive",
+                path="127.0.0.1:4711",
+                steps_per_second=4.5,
+                memory_free_mib=2_000,
+                power="mains",
+                battery_percent=None,
+                temperature_c=51.5,
+                hot=False,
+                load=0.4,
+                engine=True,
+                leader=node == BOB,
+                me=node == ADA,
+            )
+
+        return NodeView(
+            id=ADA,
+            name="ada",
+            cluster="c1",
+            admin=True,
+            endpoints=("tcp://127.0.0.1:4711", "tcp://127.0.0.1:4712"),
+            leader=BOB,
+            leader_name="bob",
+            term=3,
+            role="follower",
+            engine_warm=False,
+            members=(member(ADA, "ada"), member(BOB, "bob")),
+        )
+
+    async def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+        try:
+            yield TokenMade(token="TOKEN-1", minutes=minutes)
+            knock = Knocked(name="bob", words=WORDS)
+            yield knock
+            yes = await approve(knock)
+            self.answers.append(yes)
+            yield Joined(name="bob", id=BOB) if yes else PairingFailed(reason="You said no.")
+        finally:
+            self.window_closed.set()
+
+    async def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]:
+        if token != "TOKEN-1":
+            raise LocalError("This token is not valid any more; ask for a new invitation.")
+        yes = await approve(Knocked(name="ada", words=WORDS))
+        self.answers.append(yes)
+        yield Joined(name="ada", id=ADA) if yes else PairingFailed(reason="You said no.")

@@ -1,0 +1,136 @@
+"""Transports on real sockets: members talk, whatever order they start, stop and move in."""
+
+import asyncio
+import time
+
+import pytest
+
+from peerd_protocol.bounds import CHUNK_BYTES_MAX
+from peerd_protocol.errors import LocalError
+from peerd_protocol.ids import HandoffId
+from peerd_protocol.messages import Chunk, Hello
+from tests.peerd.network.conftest import NewStation
+from tests.peerd.network.station import Station, meet, word
+
+
+async def two_members(new_station: NewStation) -> tuple[Station, Station]:
+    ada, bob = new_station("ada"), new_station("bob")
+    ada.lets_in(bob)
+    await asyncio.gather(ada.start(), bob.start())
+    return ada, bob
+
+
+async def test_two_members_talk_both_ways_though_only_one_dialled(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    await meet(ada, bob)
+    assert ada.transport.send(bob.node, word(1))
+    assert bob.transport.send(ada.node, word(2))
+    assert await bob.hears(word(1)) == ada.node
+    assert await ada.hears(word(2)) == bob.node
+    assert isinstance(ada.heard[0][1], Hello) and isinstance(bob.heard[0][1], Hello)
+
+
+async def test_chunks_take_the_bulk_lane_in_order_and_wait_for_its_handshake(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    await meet(ada, bob)
+    chunks = [
+        Chunk(handoff=HandoffId("h"), offset=place * CHUNK_BYTES_MAX, data=bytes([place]) * CHUNK_BYTES_MAX)
+        for place in range(8)
+    ]
+    assert all([ada.transport.send(bob.node, chunk) for chunk in chunks])
+    await bob.hears(chunks[-1])
+    assert [message for _, message in bob.heard if isinstance(message, Chunk)] == chunks
+
+
+async def test_a_message_to_somebody_who_is_not_connected_is_refused_and_never_waits(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    assert not ada.transport.send(bob.node, word(1))
+
+
+async def test_a_killed_peer_is_known_to_be_gone_within_a_second(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    await meet(ada, bob)
+    started = time.monotonic()
+    await bob.transport.close()
+    await ada.is_told("refused", bob.node)
+    assert time.monotonic() - started < 1.5  # bob's own closing included
+    assert ada.told == [("connected", bob.node), ("closed", bob.node), ("refused", bob.node)]
+
+
+async def test_a_peer_that_restarts_on_its_port_is_met_again_by_itself(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    await meet(ada, bob)
+    port = bob.port
+    ada.told.clear()
+    await bob.restart(port)
+    await asyncio.gather(ada.is_told("connected", bob.node), bob.is_told("connected", ada.node))
+    assert bob.transport.send(ada.node, word(3))
+    assert await ada.hears(word(3)) == bob.node
+
+
+async def test_a_peer_that_restarts_on_another_port_says_so_itself(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    await meet(ada, bob)
+    ada.told.clear()
+    await bob.restart()  # its address book leads it back to ada, and its Hello leads ada to it
+    await asyncio.gather(ada.is_told("connected", bob.node), bob.is_told("connected", ada.node))
+    assert ada.transport.send(bob.node, word(4))
+    assert await bob.hears(word(4)) == ada.node
+
+
+async def test_a_named_address_is_enough_to_find_out_which_member_listens_there(new_station: NewStation) -> None:
+    ada, bob, cyd = new_station("ada"), new_station("bob"), new_station("cyd")
+    ada.lets_in(bob, cyd)
+    await asyncio.gather(ada.start(), cyd.start())
+    ada.transport.dial("127.0.0.1", cyd.port, None)
+    await ada.is_told("connected", cyd.node)
+    await cyd.is_told("connected", ada.node)
+
+
+async def test_a_named_address_may_come_to_life_later(new_station: NewStation) -> None:
+    ada, bob = new_station("ada"), new_station("bob")
+    ada.lets_in(bob)
+    await bob.start()
+    port = bob.port
+    await bob.transport.close()
+    await ada.start()
+    ada.transport.dial("127.0.0.1", port, None)
+    await bob.restart(port)
+    await asyncio.gather(ada.is_told("connected", bob.node), bob.is_told("connected", ada.node))
+
+
+async def test_stale_addresses_do_not_hide_the_right_one(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    ada.dial(bob)
+    for stale in (1, 2, 3):
+        ada.transport.dial("127.0.0.1", stale, bob.node)
+    await ada.is_told("connected", bob.node)
+
+
+async def test_a_newcomer_becomes_known_through_the_roster(new_station: NewStation) -> None:
+    """C was let in by A; B refuses it until A's roster reaches B, and then meets it without being asked again."""
+    ada, bob, cyd = new_station("ada"), new_station("bob"), new_station("cyd")
+    ada.lets_in(bob)
+    await asyncio.gather(ada.start(), bob.start())
+    ada.lets_in(cyd)
+    await cyd.start()
+    cyd.dial(bob)
+    await cyd.until(lambda: True)
+    bob.roster.merge(ada.roster.certificates, ada.roster.revocations)
+    bob.transport.roster_changed()
+    await asyncio.gather(cyd.is_told("connected", bob.node), bob.is_told("connected", cyd.node))
+
+
+async def test_a_taken_port_is_named_in_one_sentence(new_station: NewStation) -> None:
+    ada, bob = new_station("ada"), new_station("bob")
+    await ada.start()
+    with pytest.raises(LocalError, match=f"Port {ada.port} is in use; choose another"):
+        await bob.start(ada.port)
+
+
+async def test_the_bulk_port_follows_the_control_port_where_it_is_free(new_station: NewStation) -> None:
+    ada, bob = new_station("ada"), new_station("bob")
+    await bob.start()
+    await ada.start(bob.port - 1 if bob.port != bob.transport.bulk_port + 1 else bob.port - 2)
+    assert ada.transport.endpoints[0] == f"tcp://127.0.0.1:{ada.port}"
+    assert len(ada.transport.endpoints) == 2 and ada.transport.bulk_port != ada.port

@@ -1,0 +1,40 @@
+"""Requests and devices for stories about planning."""
+
+import math
+import struct
+
+from peerd.planning.planner import make_plan
+from peerd.planning.settings import PlanSettings
+from peerd_protocol.actions import MakePlan
+from peerd_protocol.events import Planned
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.plan import Call, Request
+from peerd_protocol.profile import Profile
+
+MODEL = "model"
+SETTINGS = PlanSettings()
+
+
+def ask(name: str, prompt: str, origin: str = "", **changes: object) -> Request:
+    """A request `name` at node `origin` (its own name in capitals, if not said)."""
+    call = {
+        "model": MODEL, "prompt": prompt, "steps": 11, "seed": 41, "guidance": 3.0, "scheduler": "ddim",
+        "width": 128, "height": 128,
+    }  # fmt: skip
+    call |= {key: changes.pop(key) for key in list(changes) if key in Call.__struct_fields__}
+    return Request(id=RequestId(name), origin=NodeId(origin or name.upper()), call=Call(**call), **changes)  # type: ignore[arg-type]
+
+
+def device(steps_per_second: float = 10.0, **changes: object) -> Profile:
+    return Profile(**{"model": MODEL, "steps_per_second": steps_per_second, "memory_free_mib": 4_000, **changes})  # type: ignore[arg-type]
+
+
+def plan(requests: list[Request], devices: dict[str, Profile], settings: PlanSettings = SETTINGS) -> Planned:
+    known = tuple((NodeId(name), profile) for name, profile in devices.items())
+    return make_plan(MakePlan(1, tuple(requests), known), settings)
+
+
+def embedding(*angles: float) -> bytes:
+    """A direction of length one in as many planes as angles."""
+    values = [part / math.sqrt(len(angles)) for angle in angles for part in (math.cos(angle), math.sin(angle))]
+    return struct.pack(f"<{len(values)}e", *values)

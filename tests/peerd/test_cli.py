@@ -1,0 +1,227 @@
+"""The command line as programs see it: exit codes, JSON alone on stdout, one sentence for what goes wrong.
+
+Every test runs the real program against the real API; only the desk behind it is scripted.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peerd_protocol.notices import Failed, Queued
+from tests.peerd.api.conftest import run_api
+from tests.peerd.api.scripted import BOB, ScriptedDesk
+
+ROOT = Path(__file__).parents[2]
+RUN_S_MAX = 30
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[ScriptedDesk]:
+    yield from run_api(ScriptedDesk, tmp_path)
+
+
+def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "peerd", *words],
+        env=_environment(home),
+        cwd=home,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=RUN_S_MAX,
+        check=False,
+    )
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PEERD_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "protocol")]),
+        "COLUMNS": "120",
+    }
+
+
+def answer(home: Path, *words: str) -> Any:
+    done = peerd(home, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_generate_tells_where_the_picture_is_and_who_helped(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    told = answer(tmp_path, "generate", "apple on table", "--steps", "4", "--shared", "2", "--out", "apple.png")
+    assert told["path"] == "/pictures/one.png"
+    assert told["pixels_sha256"] == "ab" * 32
+    assert (told["executor"], told["runner"], told["shared_steps"], told["total_steps"]) == ("bob", "ada", 2, 4)
+    assert (told["handoff_bytes"], told["denoiser_calls"], told["shared_with"]) == (70_000, 2, ["other"])
+    (wish,) = daemon.wishes.values()
+    assert (wish.prompt, wish.steps, wish.shared) == ("apple on table", 4, 2)
+    assert wish.out == str(tmp_path / "apple.png"), "the daemon lives in another folder"
+
+
+def test_every_wish_of_generate_reaches_the_daemon(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    (tmp_path / "sd").mkdir()
+    words = "--seed 7 --guidance 3.5 --scheduler euler --negative blur --size 64x128 --model ./sd"
+    told = answer(
+        tmp_path, "generate", "a dog", *words.split(), "--group", "pets:3", "--wait", "2", "--share", "nothing"
+    )
+    (wish,) = daemon.wishes.values()
+    assert (wish.seed, wish.guidance, wish.scheduler, wish.negative) == (7, 3.5, "euler", "blur")
+    assert (wish.width, wish.height, wish.model) == (64, 128, str(tmp_path / "sd"))
+    assert (wish.group_name, wish.group_size, wish.wait_s, wish.share) == ("pets", 3, 2.0, "nothing")
+    assert wish.shared is None
+    assert told["request"] == "r1"
+
+
+def test_without_a_terminal_generate_writes_plain_lines(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    done = peerd(tmp_path, "generate", "apple on table")
+    assert done.returncode == 0
+    assert "bob runs 2 steps for 2 requests, ada the rest; 17 denoiser calls instead of 22" in done.stdout
+    assert "handoff of 70,000 bytes from bob after step 2" in done.stdout
+    assert "done in 1.5 s: /pictures/one.png" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_takes_the_request_back(daemon: ScriptedDesk, tmp_path: Path, ending: signal.Signals) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "peerd", "generate", "forever"],
+        env=_environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert "asked bob, the leader" in running.stdout.readline()
+    running.send_signal(ending)
+    _, stderr = running.communicate(timeout=RUN_S_MAX)
+    assert running.returncode == 130
+    assert "Cancelled." in stderr
+    assert daemon.cancelled[next(iter(daemon.wishes))].is_set()
+
+
+def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
+    script = [Queued(leader=BOB), Failed(reason="no device that can run it answered")]
+    for _ in run_api(lambda: ScriptedDesk(script), tmp_path):
+        done = peerd(tmp_path, "generate", "apple", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"error": "No picture: no device that can run it answered."}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["generate", "   "], "The prompt is empty"),
+        (["generate", "a" * 2_001], "The prompt has 2001 characters; at most 2000"),
+        (["generate", "a", "--scheduler", "magic"], "There is no scheduler 'magic'; choose one of ddim"),
+        (["generate", "a", "--steps", "4", "--shared", "5"], "--shared 5 is more than --steps 4"),
+        (["generate", "a", "--shared", "many"], "--shared is a number of steps or `auto`"),
+        (["generate", "a", "--steps", "0"], "--steps is a number from 1 to 1000"),
+        (["generate", "a", "--size", "big"], "--size is WIDTHxHEIGHT"),
+        (["generate", "a", "--size", "100x64"], "8 divides; 100 is not one"),
+        (["generate", "a", "--group", "fruits"], "--group is NAME:N"),
+        (["generate", "a", "--group", "fruits:99"], "A group waits for 1 to 32 requests"),
+        (["generate", "a", "--model", "./nothing"], "there is no such folder"),
+        (["generate", "a", "--share", "all"], "--share is `prompt` or `nothing`"),
+        (["generate", "a", "--seed", "-1"], "--seed is a whole number"),
+        (["invite", "--minutes", "11"], "--minutes is more than 0 and at most 10"),
+        (["join", " "], "The token is empty"),
+        (["up", "--peer", "nowhere"], "--peer is HOST:PORT"),
+        (["demo", "--nodes", "99"], "--nodes is from 1 to 16"),
+        (["demo", "--shared", "12"], "--shared is from 0 to 10"),
+    ],
+)
+def test_words_that_mean_nothing_are_one_sentence_and_exit_code_2(
+    tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    done = peerd(tmp_path, *words)
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["generate"], ["paint", "apple"], ["generate", "a", "--steps", "four"]])
+def test_forms_that_do_not_exist_are_exit_code_2(tmp_path: Path, words: list[str]) -> None:
+    assert peerd(tmp_path, *words).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["peers"], ["generate", "apple"], ["plan", "apple"], ["invite"], ["join", "TOKEN-1"]]
+)
+def test_without_a_daemon_every_command_says_how_to_start_one(tmp_path: Path, words: list[str]) -> None:
+    done = peerd(tmp_path, *words, "--json")
+    assert done.returncode == 1
+    sentence = f"No daemon runs on this home ({tmp_path}); start one with `peerd up`."
+    assert json.loads(done.stdout) == {"error": sentence}
+
+
+def test_status_and_peers_show_the_cluster(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    told = answer(tmp_path, "status")
+    assert told["endpoints"][0] == "tcp://127.0.0.1:4711"
+    assert (told["leader_name"], told["term"], told["role"]) == ("bob", 3, "follower")
+    assert [peer["name"] for peer in answer(tmp_path, "peers")] == ["bob"]
+    drawn = peerd(tmp_path, "status").stdout
+    assert "bob in term 3" in drawn
+    assert "★  bob" in drawn
+
+
+def test_a_plan_says_what_would_be_saved(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    told = answer(tmp_path, "plan", "apple on table", "lemon on table")
+    assert told["denoiser_calls"] == 29
+    drawn = peerd(tmp_path, "plan", "apple on table", "lemon on table").stdout
+    assert "29 denoiser calls instead of 44" in drawn
+    assert "210,000 bytes" in drawn
+
+
+def test_invite_and_join_say_yes_beforehand_and_stream_their_news(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    invited = peerd(tmp_path, "invite", "--yes", "--json")
+    assert invited.returncode == 0, invited.stderr
+    news = [json.loads(line) for line in invited.stdout.splitlines()]
+    assert [next(iter(line)) for line in news] == ["token", "knocked", "joined"]
+    assert news[1]["words"] == "amber boat crane"
+    joined = peerd(tmp_path, "join", "TOKEN-1", "--yes")
+    assert joined.returncode == 0
+    assert "amber boat crane" in joined.stdout
+    assert daemon.answers == [True, True]
+
+
+def test_nobody_at_the_keyboard_means_no(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    done = peerd(tmp_path, "join", "TOKEN-1")
+    assert done.returncode == 1
+    assert "You said no." in done.stderr
+    assert daemon.answers == [False]
+
+
+def test_a_used_token_is_refused_in_one_sentence(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    done = peerd(tmp_path, "join", "OLD", "--yes", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"error": "This token is not valid any more; ask for a new invitation."}
+
+
+def test_help_is_quick_and_no_command_of_a_person_loads_the_heavy_libraries(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began_s = time.monotonic()
+    assert peerd(tmp_path, "--help").returncode == 0
+    with capsys.disabled():
+        print(f"\npeerd --help: {time.monotonic() - began_s:.2f} s (goal 0.4 s on an idle machine)")
+    heavy = "{'torch', 'diffusers', 'zmq', 'uvicorn', 'starlette', 'cryptography', 'numpy', 'PIL'}"
+    program = (
+        "import sys, peerd.cli, peerd.commands.generate, peerd.commands.plan, peerd.commands.status,"
+        f" peerd.commands.pairing, peerd.commands.demo; found = {heavy} & sys.modules.keys(); "
+        "sys.exit(str(found or ''))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=_environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""

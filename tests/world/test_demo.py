@@ -1,0 +1,115 @@
+"""`peerd demo` from outside: real daemons, real discovery, real channels; only the engine is the toy one."""
+
+import hashlib
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.world.processes import Marked, marked
+
+DEMO = ("-m", "peerd", "demo")
+KEYS = {
+    *("nodes", "leader", "term", "executor", "total_steps", "shared_steps", "groups", "denoiser_calls"),
+    *("denoiser_calls_alone", "handoff_bytes", "images", "seconds", "seconds_predicted"),
+}
+
+
+def play(*words: str) -> dict[str, Any]:
+    with marked() as family:
+        done = family.run(*DEMO, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        assert family.living() == [], "a demo that has ended leaves nothing behind"
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@pytest.fixture(scope="module")
+def fruits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return play("--out", str(tmp_path_factory.mktemp("fruits")))
+
+
+def test_four_nodes_agree_on_one_leader_and_share_what_they_can(fruits: dict[str, Any]) -> None:
+    assert fruits.keys() >= KEYS
+    assert len(fruits["nodes"]) == 4
+    assert fruits["leader"] in fruits["nodes"]
+    assert fruits["executor"] in fruits["nodes"]
+    (group,) = fruits["groups"]
+    assert len(group["prompts"]) == 4
+    assert (group["shared_steps"], fruits["shared_steps"], fruits["total_steps"]) == (5, 5, 11)
+
+
+def test_twenty_nine_calls_and_not_forty_four(fruits: dict[str, Any]) -> None:
+    calls = fruits["denoiser_calls"]
+    assert calls.keys() == set(fruits["nodes"])
+    assert sum(calls.values()) == 5 + 4 * 6
+    assert calls[fruits["executor"]] == 11
+    assert fruits["denoiser_calls_alone"] == 44
+    assert fruits["handoff_bytes"] > 0
+
+
+def test_every_picture_is_on_disk_as_it_was_told(fruits: dict[str, Any]) -> None:
+    assert len(fruits["images"]) == 4
+    for image in fruits["images"]:
+        with Image.open(image["path"]) as opened:
+            assert hashlib.sha256(opened.convert("RGB").tobytes()).hexdigest() == image["pixels_sha256"]
+        assert len(image["shared_with"]) == 3
+        assert image["prompt"] not in image["shared_with"]
+    with Image.open(fruits["sheet"]) as sheet:
+        assert sheet.width > 4 * 256
+
+
+def test_the_member_whose_prompt_ran_the_shared_steps_has_the_same_bits_as_alone(fruits: dict[str, Any]) -> None:
+    same = [image["prompt"] for image in fruits["images"] if image["same_as_alone"]]
+    assert len(same) == 1
+
+
+def test_prompts_go_round_and_unlike_ones_do_not_share(tmp_path: Path) -> None:
+    told = play("apple on table", "a car on the beach", "lemon on table", "--nodes", "2", "--out", str(tmp_path))
+    assert [image["node"] for image in told["images"]] == [*told["nodes"], told["nodes"][0]]
+    groups = sorted(sorted(group["prompts"]) for group in told["groups"])
+    assert groups == [["a car on the beach"], ["apple on table", "lemon on table"]]
+
+
+def _begun(family: Marked, out: Path, until: str) -> "subprocess.Popen[str]":
+    """A demo that has come to the line that holds `until`."""
+    process = family.start(*DEMO, "--nodes", "3", "--out", str(out), "--json")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if until in line:
+            return process
+    raise AssertionError(f"the demo ended before {until!r}")
+
+
+@pytest.mark.parametrize("until", ["Starting", "Pairing", "Finding", "Waking"])
+def test_ctrl_c_at_any_point_leaves_no_process_behind(tmp_path: Path, until: str) -> None:
+    with marked() as family:
+        process = _begun(family, tmp_path, until)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == 130
+        family.wait_until_gone()
+
+
+def test_not_even_a_killed_demo_leaves_a_daemon_behind(tmp_path: Path) -> None:
+    with marked() as family:
+        process = _begun(family, tmp_path, "Waking")
+        assert len(family.daemons()) == 3
+        process.kill()
+        process.communicate(timeout=20)
+        family.wait_until_gone()
+
+
+def test_a_daemon_that_dies_is_one_sentence_and_everything_is_cleaned_up(tmp_path: Path) -> None:
+    with marked() as family:
+        process = _begun(family, tmp_path, "Pairing")
+        family.daemons()["cleo"].kill()
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "cleo" in json.loads(stdout)["error"]
+        assert "Traceback" not in stderr
+        family.wait_until_gone()
