@@ -58,7 +58,8 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, A
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """What `save_tensors` wrote."""
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict), json.loads(file.metadata()["note"])
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["note"])
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

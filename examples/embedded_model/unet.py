@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 from typing import Any
 
@@ -77,6 +78,8 @@ def velocity_loss(unet: UNet2DConditionModel, diet: Diet, scheduler: Any) -> tor
 def work(rank: int, minutes: float, gradients: torch.Tensor, control: torch.Tensor, barrier: Any) -> None:
     """One process of the training; `control` carries the learning rate, or -1 for the end."""
     quiet()
+    if rank > 0:
+        os.setsid()  # where the kernel shares time among sessions, one each
     torch.manual_seed(0)
     unet, diet, scheduler = new_unet(), Diet(rank), new_scheduler()
     unet.train()

@@ -22,7 +22,5 @@ def die_with_parent(parent: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
-    sys.argv = ["peerd", *sys.argv[2:]]
-    from peerd.cli import main
-
-    main()
+    # The kernel keeps the promise across exec.
+    os.execv(sys.executable, [sys.executable, "-m", "peerd", *sys.argv[2:]])

@@ -50,10 +50,10 @@ class Worker:
                     self._run(command, cancelled)
                 case dialogue.Prepare():
                     began = time.perf_counter()
-                    self._load(number, command.folder, quiet=True)
+                    self.load(number, command.folder, quiet=True)
                     self._say(dialogue.Loaded(number, time.perf_counter() - began))
                 case dialogue.Embed():
-                    vectors = self._load(number, command.folder).embed(list(command.prompts))
+                    vectors = self.load(number, command.folder).embed(list(command.prompts))
                     self._say(dialogue.Embedded(number, tuple(vectors)))
                 case dialogue.Measure():
                     self._measure(command, cancelled)
@@ -68,7 +68,8 @@ class Worker:
         except Exception as error:
             self._say(dialogue.Refused(number, _sentence(error)))
 
-    def _load(self, number: int, folder: str, *, quiet: bool = False) -> pipelines.Pipeline:
+    def load(self, number: int, folder: str, *, quiet: bool = False) -> pipelines.Pipeline:
+        """The model in `folder`, loaded now if it is not the last one."""
         if self._loaded is None or self._loaded.folder != Path(folder):
             # The old model goes first: two at once may not fit.
             self._loaded = self._previewer = None
@@ -91,7 +92,7 @@ class Worker:
         if command.stop is not None and not 1 <= command.stop <= total:
             raise EngineError(f"The call takes {total} scheduler steps; it can not stop at step {command.stop}.")
         start = None if command.start is None else unpack(command.start)
-        loaded = self._load(number, command.folder)
+        loaded = self.load(number, command.folder)
         scheduler = loaded.set_scheduler(call.scheduler)
         if start is not None:
             refuse_misfit(start.facts, call, scheduler, total)
@@ -126,7 +127,7 @@ class Worker:
 
     def _measure(self, command: dialogue.Measure, cancelled: Callable[[], bool]) -> None:
         call = command.call
-        loaded = self._load(command.number, command.folder)
+        loaded = self.load(command.number, command.folder)
         scheduler = loaded.set_scheduler(call.scheduler)
         # The first call of a shape pays for its buffers, so it is not timed.
         stop = min(1 + MEASURED_CALLS, calls_per_run(call.scheduler, call.steps))

@@ -5,6 +5,7 @@ A name is `embedded`, a folder's path, or a folder in PEERD_HOME/models. Blocks 
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ class Registry:
         if "\0" in name or not name.strip():
             raise LocalError("A model's name is empty or holds a zero byte; name a model or a folder.")
         own = self._home / "models" / name
-        path = Path(name).expanduser()
+        path = Path(name)
+        with suppress(RuntimeError):  # "~somebody" who has no home here is an ordinary name
+            path = path.expanduser()
         folder = own if len(path.parts) == 1 and name not in (".", "..") and own.is_dir() else path
         if not folder.is_absolute() and folder is path:
             raise LocalError(

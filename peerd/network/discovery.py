@@ -67,7 +67,7 @@ class Discovery:
             self._zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
             self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._noticed])
             await self._announce(addresses, port)
-        except (OSError, ZeroconfError, asyncio.TimeoutError) as error:
+        except (OSError, ZeroconfError, TimeoutError) as error:
             log.warning("mDNS does not work here (%s); name peers with --peer HOST:PORT", error)
             await self.close()
             return False

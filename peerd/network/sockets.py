@@ -86,6 +86,22 @@ def sending(
 ) -> "zmq.Socket[bytes]":
     """A socket to exactly one receiver, whose key it pins. It never receives, and queues nothing while unconnected."""
     socket: zmq.Socket[bytes] = zmq.Context.shadow(context).socket(zmq.PUSH)
+    _set_to_send(socket, lane, curve_keys, receiver_key)
+    return socket
+
+
+def sending_patiently(
+    context: zmq.asyncio.Context, lane: Lane, curve_keys: tuple[bytes, bytes], receiver_key: bytes
+) -> zmq.asyncio.Socket:
+    """The same, whose `send` can be awaited until the other side takes it."""
+    socket = context.socket(zmq.PUSH)
+    _set_to_send(socket, lane, curve_keys, receiver_key)
+    return socket
+
+
+def _set_to_send(
+    socket: "zmq.Socket[bytes] | zmq.asyncio.Socket", lane: Lane, curve_keys: tuple[bytes, bytes], receiver_key: bytes
+) -> None:
     _harden(socket, lane)
     socket.setsockopt(zmq.CURVE_PUBLICKEY, curve_keys[0])
     socket.setsockopt(zmq.CURVE_SECRETKEY, curve_keys[1])
@@ -99,7 +115,6 @@ def sending(
         socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, PING_TIMEOUT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TTL, 2 * PING_TIMEOUT_MS)
-    return socket
 
 
 def _harden(socket: "zmq.Socket[bytes] | zmq.asyncio.Socket", lane: Lane) -> None:

@@ -85,6 +85,11 @@ class Transport:
     # ---- what the daemon asks --------------------------------------------------------------------------------------
 
     @property
+    def host(self) -> str:
+        """The address it listens on, as it was given to `start`."""
+        return self._ways_in[Lane.CONTROL].host
+
+    @property
     def control_port(self) -> int:
         return self._ways_in[Lane.CONTROL].port
 
@@ -95,7 +100,7 @@ class Transport:
     @property
     def endpoints(self) -> list[str]:
         """`tcp://HOST:PORT` of every way in, control first."""
-        hosts = reachable_hosts(self._ways_in[Lane.CONTROL].host)
+        hosts = reachable_hosts(self.host)
         return [endpoint(host, port) for port in (self.control_port, self.bulk_port) for host in hosts]
 
     @property

@@ -63,7 +63,7 @@ def components(names: Iterable[RequestId], links: Links) -> list[list[RequestId]
 
     graph = networkx.Graph()
     graph.add_nodes_from(names)
-    graph.add_edges_from(tuple(pair) for pair in links)
+    graph.add_edges_from((first, second) for first, second in links)
     return sorted(sorted(part) for part in networkx.connected_components(graph))
 
 

@@ -32,6 +32,8 @@ _RELATIONS = {
 }
 _PHRASES = (("in front of", "before"), ("next to", "near"), ("close to", "near"), ("on top of", "on"))
 
+_JOINTS = frozenset(("with", "of", "and"))
+
 _SAME_WORD = {
     "lawn": "grass",
     "meadow": "grass",
@@ -89,7 +91,7 @@ def frame_of(prompt: str) -> Frame:
     manner = {_plain(word) for clause in rest for word in _WORD.findall(clause) if word not in _ARTICLES}
     styles |= manner & _MANNERS
     return Frame(
-        head=_head(subject), subjects=frozenset(subject), places=places,
+        head=_head(subject), subjects=frozenset(subject) - _JOINTS, places=places,
         manner=frozenset(manner), styles=frozenset(styles),
     )  # fmt: skip
 
@@ -134,8 +136,8 @@ def _cut_at_relations(words: list[str]) -> tuple[list[str], tuple[tuple[str, str
 
 
 def _head(words: list[str]) -> str:
-    """English puts the head last, unless "with" or "of" says more about it: "cup of tea", "man with hat"."""
-    for joint in ("with", "of"):
+    """English puts the head last, unless a joint says more about it: "cup of tea", "man with hat"."""
+    for joint in sorted(_JOINTS):
         if joint in words[1:]:
             words = words[: words.index(joint)]
     return words[-1] if words else ""

@@ -12,7 +12,7 @@ import msgspec
 
 from peerd_protocol import bounds
 from peerd_protocol.errors import FrameError, LocalError
-from peerd_protocol.messages import Answer, AnyMessage, GroupEnded, HandoffDone, RequestFailed
+from peerd_protocol.messages import Answer, AnyMessage, GroupEnded, HandoffDone, PlanTold, RequestFailed
 
 CONTROL_BYTES_MAX: Final = 1024 * 1024
 """A plan whose 32 prompts are 2,000 three-byte characters each, or a roster of 2 x 256 certificates: both fit."""
@@ -31,7 +31,7 @@ without this cap the other ones still allowed 1 MiB of frame to take 65 MiB."""
 
 def encode(message: AnyMessage) -> bytes:
     """The bytes of `message`. Raises LocalError if no peer would accept it."""
-    message = _clip_reason(message)
+    message = _clip_reasons(message)
     try:
         bounds.check(message)
         frame = msgspec.msgpack.encode(message)
@@ -95,9 +95,16 @@ def _refuse_extension(code: int, data: bytes) -> Any:
     raise FrameError(f"The frame holds an extension type ({code}); the protocol has none.")
 
 
-def _clip_reason(message: AnyMessage) -> AnyMessage:
+def _clip_reasons(message: AnyMessage) -> AnyMessage:
     """A reason may come from an exception of any length; clipping loses less than refusing to say it."""
-    gives_reason = isinstance(message, Answer | GroupEnded | RequestFailed | HandoffDone)
-    if not gives_reason or len(message.reason) <= bounds.REASON_CHARS_MAX:
-        return message
-    return msgspec.structs.replace(message, reason=message.reason[: bounds.REASON_CHARS_MAX - 1] + "…")
+    match message:
+        case Answer() | GroupEnded() | RequestFailed() | HandoffDone():
+            return msgspec.structs.replace(message, reason=_clip(message.reason))
+        case PlanTold(plan=plan):
+            return PlanTold(plan=msgspec.structs.replace(plan, reason=_clip(plan.reason)))
+        case _:
+            return message
+
+
+def _clip(reason: str) -> str:
+    return reason if len(reason) <= bounds.REASON_CHARS_MAX else reason[: bounds.REASON_CHARS_MAX - 1] + "…"

@@ -13,8 +13,8 @@ anything else than that it leads this term. A node that slept goes back to JOIN 
 Nothing here needs consensus. Any part of a network may elect its own leader; the terms fence them from each other,
 and when they meet the one with more followers claims above the other. A wrong leader costs energy, never correctness.
 
-What is durable lives in `terms`, how long to wait in `timing`, the candidate's round in `candidacy`, who is alive in
-`membership`. Never here: a clock, or what a leader does with its office.
+What is durable lives in `terms`, how long to wait in `timing`, the candidate's round in `candidacy`, the rhythm of
+heartbeats in `beat`, who is alive in `membership`. Never here: a clock, or what a leader does with its office.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,11 @@ from typing import assert_never
 import msgspec
 
 from peerd_protocol.actions import Action, Send
+from peerd_protocol.beat import Beat
 from peerd_protocol.candidacy import Candidacy, Leave
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import BootNonce, NodeId, Term
-from peerd_protocol.membership import Membership, PeerState, Rank, claimed_term, rank_of
+from peerd_protocol.membership import Membership, Rank, Status, claimed_term, rank_of
 from peerd_protocol.messages import Fenced, Heartbeat, Preclaim, PreclaimAnswer, Resign
 from peerd_protocol.profile import PowerClass, Profile
 from peerd_protocol.terms import Terms, adopted_counter
@@ -68,9 +69,8 @@ class Election:
         self._interval_s = interval_s
         self._profile = Profile(model="")
         self._roster_digest = b""
-        self._joined_s = self._ticked_s = self._beats_at_s = now_s
-        self._sequence = 0
-        self._greeted: frozenset[NodeId] = frozenset()
+        self._joined_s = self._ticked_s = now_s
+        self._beat = Beat(now_s)
         self._heard_leader_s = now_s
         self._candidacy: Candidacy | None = None
         self._leave = Leave()
@@ -182,7 +182,7 @@ class Election:
     def _become_leader(self, now_s: float, membership: Membership) -> list[Action]:
         """Claim a new term, and say so at once."""
         self._pass_to(Role.LEAD)
-        self._beats_at_s = now_s
+        self._beat.hasten(now_s)
         return [*self._terms.claim(), *self._send_heartbeats(now_s, membership)]
 
     # ---- time passes in a role ----
@@ -347,28 +347,18 @@ class Election:
     # ---- heartbeats ----
 
     def _send_heartbeats(self, now_s: float, membership: Membership) -> list[Action]:
-        """To everyone once per interval, and at once to a peer that has just connected."""
-        connections = membership.connections()
-        due = now_s >= self._beats_at_s
-        receivers = sorted(connections if due else connections - self._greeted)
-        self._greeted = connections
-        actions: list[Action] = []
-        if due:
-            late_s = now_s - self._beats_at_s
-            # Keep the beat when the tick came a little late; after a sleep, start a new one.
-            self._beats_at_s = (now_s if late_s > self.interval_s / 2 else self._beats_at_s) + self.interval_s
-            actions += self._resign(now_s, membership)
-        if receivers:
-            self._sequence += 1
-            heartbeat = self._heartbeat(now_s, membership)
-            actions += [Send(peer, heartbeat) for peer in receivers]
-        return actions
+        resigned = self._resign(now_s, membership) if self._beat.is_due(now_s) else []
+        receivers = self._beat.receivers(membership.connections(), now_s, self.interval_s)
+        if not receivers:
+            return resigned
+        heartbeat = self._heartbeat(now_s, membership)
+        return [*resigned, *(Send(peer, heartbeat) for peer in receivers)]
 
     def _heartbeat(self, now_s: float, membership: Membership) -> Heartbeat:
         leading = self.role is Role.LEAD
         return Heartbeat(
             boot=self.boot,
-            sequence=self._sequence,
+            sequence=self._beat.sequence,
             interval_ms=round(self.interval_s * 1000),
             term=self.term,
             leading=leading,
@@ -388,8 +378,8 @@ def _claim_of(sender: NodeId, heartbeat: Heartbeat) -> Term | None:
 
 def _is_led(term: Term, membership: Membership, now_s: float) -> bool:
     """Whether we hear the leader of this term ourselves."""
-    state: PeerState | None = membership.peer(term.leader, now_s)
-    return state is not None and term.leader in membership.living(now_s) and state.claim == term
+    state = membership.peer(term.leader, now_s)
+    return state is not None and state.status in (Status.ALIVE, Status.SUSPECT) and state.claim == term
 
 
 def _without_term(heartbeat: Heartbeat) -> Heartbeat:

@@ -3,6 +3,8 @@
 Every run here is a fresh process. A resumed one is given the call and the checkpoint's bytes, nothing else.
 """
 
+from typing import Any
+
 import pytest
 
 from peerd.engine import dialogue
@@ -12,7 +14,9 @@ from tests.engine.stories import Model, picture_of, saved_in
 from tests.engine.zygote import Zygote
 
 # Written out here and not taken from the engine: these are what diffusers' own users would write.
-IN_DIFFUSERS = {
+Written = dict[str, tuple[str, dict[str, Any]]]
+
+IN_DIFFUSERS: Written = {
     "ddim": ("DDIMScheduler", {}),
     "ddpm": ("DDPMScheduler", {}),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
@@ -29,6 +33,8 @@ IN_DIFFUSERS = {
     "deis": ("DEISMultistepScheduler", {}),
     "lcm": ("LCMScheduler", {}),
     "tcd": ("TCDScheduler", {}),
+}
+VARIANTS_IN_DIFFUSERS: Written = {
     "lms_karras": ("LMSDiscreteScheduler", {"use_karras_sigmas": True}),
     "euler_karras": ("EulerDiscreteScheduler", {"use_karras_sigmas": True}),
     "dpmpp_2m_sde_karras": (
@@ -37,14 +43,14 @@ IN_DIFFUSERS = {
     ),
     "dpmpp_2s": ("DPMSolverSinglestepScheduler", {}),
 }
-FLOW_IN_DIFFUSERS = {
+FLOW_IN_DIFFUSERS: Written = {
     "flow_euler": ("FlowMatchEulerDiscreteScheduler", {}),
     "flow_heun": ("FlowMatchHeunDiscreteScheduler", {}),
 }
 
 
 def test_no_scheduler_is_left_out() -> None:
-    assert set(SCHEDULERS) == {*IN_DIFFUSERS, *FLOW_IN_DIFFUSERS}
+    assert set(SCHEDULERS) == {*IN_DIFFUSERS, *VARIANTS_IN_DIFFUSERS, *FLOW_IN_DIFFUSERS}
 
 
 @pytest.mark.parametrize("scheduler", IN_DIFFUSERS)
@@ -52,18 +58,23 @@ def test_stable_diffusion_resumes_exactly_at_every_step(fresh: Zygote, picture_m
     resumes_exactly_at_every_step(fresh, picture_model, scheduler, *IN_DIFFUSERS[scheduler], steps=6)
 
 
+@pytest.mark.parametrize("scheduler", VARIANTS_IN_DIFFUSERS)
+def test_variants_resume_exactly_at_every_step(fresh: Zygote, picture_model: Model, scheduler: str) -> None:
+    resumes_exactly_at_every_step(fresh, picture_model, scheduler, *VARIANTS_IN_DIFFUSERS[scheduler], steps=3)
+
+
 @pytest.mark.parametrize("scheduler", IN_DIFFUSERS)
 def test_stable_diffusion_xl_resumes_exactly_at_every_step(fresh: Zygote, xl_model: Model, scheduler: str) -> None:
-    resumes_exactly_at_every_step(fresh, xl_model, scheduler, *IN_DIFFUSERS[scheduler], steps=4)
+    resumes_exactly_at_every_step(fresh, xl_model, scheduler, *IN_DIFFUSERS[scheduler], steps=3)
 
 
 @pytest.mark.parametrize("scheduler", FLOW_IN_DIFFUSERS)
 def test_flow_matching_resumes_exactly_at_every_step(fresh: Zygote, flow_model: Model, scheduler: str) -> None:
-    resumes_exactly_at_every_step(fresh, flow_model, scheduler, *FLOW_IN_DIFFUSERS[scheduler], steps=5)
+    resumes_exactly_at_every_step(fresh, flow_model, scheduler, *FLOW_IN_DIFFUSERS[scheduler], steps=4)
 
 
 def resumes_exactly_at_every_step(
-    fresh: Zygote, model: Model, scheduler: str, scheduler_class: str, settings: dict[str, object], steps: int
+    fresh: Zygote, model: Model, scheduler: str, scheduler_class: str, settings: dict[str, Any], steps: int
 ) -> None:
     call = model.call(scheduler=scheduler, steps=steps)
     total = calls_per_run(scheduler, steps)

@@ -1,5 +1,6 @@
 """What does not fit is refused before any work, in one sentence; what is only close says so."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ def wide(checkpoint: Checkpoint) -> Tensor:
     return to_wire(torch.zeros((*sizes[:-1], sizes[-1] * 2)))
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "an attribute that is a method": (lambda c: with_solver(c, step=1), "sets 'step', which"),
     "an attribute of Python": (lambda c: with_solver(c, __class__=1), "sets '__class__', which"),
     "the settings": (lambda c: with_solver(c, _internal_dict=1), "sets '_internal_dict', which"),

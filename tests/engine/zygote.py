@@ -5,6 +5,7 @@ nothing but the question's bytes, and ends.
 """
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -164,7 +165,7 @@ def main() -> None:
                 for name in SCHEDULERS:
                     # Made here and never stepped, since some take a third of a second to make.
                     with contextlib.suppress(EngineError):
-                        ours[folder].loaded(folder).set_scheduler(name)
+                        ours[folder].load(0, folder, quiet=True).set_scheduler(name)
                 return Heard()
             case Engine(command, threads):
                 torch.set_num_threads(threads)
@@ -175,6 +176,8 @@ def main() -> None:
             case Plain():
                 return plain(question)
 
+    # Nothing is collected and nothing moved: a fork then shares its pages with the zygote.
+    gc.disable()
     questions = msgspec.msgpack.Decoder(Load | Engine | Plain)
     while head := sys.stdin.buffer.read(4):
         question = questions.decode(sys.stdin.buffer.read(int.from_bytes(head, "little")))

@@ -1,6 +1,6 @@
 """Who leads: each clause of the election as a story of one node among others that we play.
 
-Where a docstring says *a seed*, a simulated world broke the rules without this clause.
+Where a docstring names a seed, `tests.simulation.election_chaos` breaks an invariant on it without this clause.
 """
 
 import msgspec
@@ -36,10 +36,10 @@ from tests.protocol.election_story import (
 def test_a_lone_node_leads_itself_after_listening() -> None:
     story = Story()
     story.wait(2.1)
-    assert story.role is Role.JOIN
+    assert story.plays(Role.JOIN)
     assert story.election.leader is None
     story.wait(0.2)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
     assert story.election.leader == ME
     assert story.election.term == Term(1, ME, BootNonce("boot-me"))
 
@@ -47,7 +47,7 @@ def test_a_lone_node_leads_itself_after_listening() -> None:
 def test_a_joiner_follows_a_leader_at_once() -> None:
     story = Story()
     story.lead(ANN, 5)
-    assert story.role is Role.FOLLOW
+    assert story.plays(Role.FOLLOW)
     assert story.election.leader == ANN
 
 
@@ -82,30 +82,30 @@ def test_the_counter_that_no_single_liar_can_raise(reported: list[int], adopted:
 def test_a_leader_silent_for_three_and_a_half_intervals_is_dead() -> None:
     story = following_ann()
     story.wait(3.4)
-    assert story.role is Role.FOLLOW
+    assert story.plays(Role.FOLLOW)
     story.wait(0.15)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
 
 
 def test_a_refused_re_dial_needs_no_silence() -> None:
     story = following_ann()
     story.membership.closed(ANN, True, story.now_s)
     story.tick()
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_a_leader_that_says_goodbye_needs_no_silence() -> None:
     story = following_ann()
     story.membership.left(ANN)
     story.tick()
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_a_leader_struck_from_the_roster_is_left() -> None:
     story = following_ann()
     story.membership.removed_from_roster(frozenset({ME}))
     story.tick()
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_a_late_tick_does_not_kill_the_leader() -> None:
@@ -113,24 +113,23 @@ def test_a_late_tick_does_not_kill_the_leader() -> None:
     story.tick()
     story.wait(1.5)
     story.leap(2.2)
-    assert story.role is Role.FOLLOW, "its heartbeats may lie unread"
+    assert story.plays(Role.FOLLOW), "its heartbeats may lie unread"
     story.lead(ANN, 5)
     story.wait(3.0)
-    assert story.role is Role.FOLLOW
+    assert story.plays(Role.FOLLOW)
 
 
 def test_a_leader_lives_only_by_claiming_the_accepted_term() -> None:
-    """A seed: a leader that had restarted went on beating, and kept its old followers for ever."""
+    """Without this, seed 24 with 2 nodes leaves a side without a leader: what restarted beats on, and is followed."""
     story = following_ann()
     story.hear(ANN, term_of(ANN, 5), boot=BootNonce("next life"))
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
 
 
 def test_a_leader_that_lost_its_disk_and_claims_a_lower_term_is_left() -> None:
-    """A seed, as above."""
     story = following_ann()
     story.hear(ANN, Term(1, ANN, BootNonce("aa")), leading=True, boot=BootNonce("aa"))
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
     assert story.counter == 5
 
 
@@ -176,23 +175,23 @@ def candidate_among(*peers: str) -> Story:
         story.hear(ANN if peer == "ann" else BOB)
     story.wait(2.2, lambda: [story.hear(ANN if peer == "ann" else BOB) for peer in peers])
     story.wait(0.1)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
     return story
 
 
 def test_more_than_half_of_the_alive_view_is_enough() -> None:
     story = candidate_among("ann", "bob")
     story.answer(ANN, True)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_half_is_not() -> None:
     story = candidate_among("ann")
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
     story.wait(0.3)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
     story.answer(ANN, True)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_a_claim_is_on_disk_before_anyone_hears_of_it() -> None:
@@ -205,7 +204,6 @@ def test_a_claim_is_on_disk_before_anyone_hears_of_it() -> None:
 
 
 def test_answers_are_counted_for_six_tenths_of_a_second_then_it_waits() -> None:
-    """A seed: rounds without a pause asked for ever, each candidate holding its leave from the other."""
     story = candidate_among("ann", "bob")
     story.answer(ANN, False)
     story.answer(BOB, False)
@@ -214,14 +212,14 @@ def test_answers_are_counted_for_six_tenths_of_a_second_then_it_waits() -> None:
     story.wait(0.1)
     assert asked(story.wait(0.4)) == set()
     story.answer(ANN, True)
-    assert story.role is Role.CANDIDATE, "nobody is counting"
+    assert story.plays(Role.CANDIDATE), "nobody is counting"
     assert asked(story.wait(0.2)) == {ANN, BOB}
 
 
 def test_an_answer_to_another_question_does_not_count() -> None:
     story = candidate_among("ann")
     story.answer(ANN, True, counter=99)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
 
 
 def test_a_candidate_yields_to_a_better_ranked_one() -> None:
@@ -229,7 +227,7 @@ def test_a_candidate_yields_to_a_better_ranked_one() -> None:
     story.hear(ZOE)
     assert story.ask(ZOE)
     story.answer(ANN, True)
-    assert story.role is Role.CANDIDATE, "it counts no longer"
+    assert story.plays(Role.CANDIDATE), "it counts no longer"
     assert asked(story.wait(0.45)) == set()
 
 
@@ -239,34 +237,32 @@ def test_a_candidate_that_asks_refuses_a_worse_one() -> None:
 
 
 def test_the_silent_leader_is_asked_too_and_its_no_ends_the_candidacy() -> None:
-    """A seed: with heartbeats lost by chance, a living leader's follower claimed over its head."""
     story = following_ann()
     story.wait(3.0, lambda: story.hear(BOB))
     assert asked(story.wait(0.6)) == {ANN, BOB}
     story.answer(ANN, False)
     story.answer(BOB, True)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
     story.lead(ANN, 5)
-    assert story.role is Role.FOLLOW
+    assert story.plays(Role.FOLLOW)
     assert story.counter == 5
 
 
 def test_if_nobody_else_lives_it_waits_for_the_silent_leader() -> None:
-    """A seed: of two devices each claimed again and again whenever a few heartbeats were lost."""
     story = following_ann()
     story.wait(3.55)
     assert asked(story.done) == {ANN}
     story.wait(0.5)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
     story.wait(0.2)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_a_silent_leader_that_grants_need_not_be_waited_for() -> None:
     story = following_ann()
     story.wait(3.55)
     story.answer(ANN, True)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_a_candidate_follows_a_leader_that_speaks_up() -> None:
@@ -279,7 +275,7 @@ def test_a_candidate_does_not_follow_a_lesser_term() -> None:
     story = following_ann()
     story.wait(3.55)
     story.lead(BOB, 4)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
 
 
 # ---- granting ------------------------------------------------------------------------------------------------------
@@ -295,7 +291,6 @@ def test_nobody_grants_while_its_own_leader_lives() -> None:
 
 
 def test_one_grant_per_interval() -> None:
-    """A seed: two candidates that both got leave of the same peers claimed at the same time."""
     story = Story()
     for peer in (ANN, BOB, ZOE):
         story.hear(peer)
@@ -304,7 +299,7 @@ def test_one_grant_per_interval() -> None:
     assert story.ask(BOB), "the same may take it again"
     assert story.ask(ZOE), "a better one may take it over"
     assert not story.ask(BOB)
-    story.wait(1.0)
+    story.wait(1.05)
     assert story.ask(BOB)
 
 
@@ -319,7 +314,7 @@ def test_of_two_leaders_the_one_with_more_followers_claims_above_the_other() -> 
     story = leading()
     story.hear(BOB, story.election.term, following=True)
     actions = story.lead(ZOE, 8)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
     assert story.counter == 9
     assert sent(actions, Heartbeat)[0].leading
 
@@ -344,11 +339,10 @@ def test_with_equal_followers_the_better_rank_stays() -> None:
 def test_a_leader_with_the_greater_term_lets_the_other_decide() -> None:
     story = leading(recalled_counter=7)
     assert story.lead(ZOE, 3, followers=5) == []
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_its_own_new_claim_does_not_cost_a_leader_its_followers() -> None:
-    """A seed of ours: counting only the newest term, two leaders outdid each other for ever."""
     story = leading()
     story.hear(BOB, story.election.term, following=True)
     story.lead(ZOE, 8)
@@ -357,10 +351,10 @@ def test_its_own_new_claim_does_not_cost_a_leader_its_followers() -> None:
 
 
 def test_a_leader_claims_above_a_peer_whose_greater_term_has_no_leader() -> None:
-    """A seed: a follower of a dead leader of a greater term could follow nobody, and lead nobody."""
+    """Without this, seed 3 with 2 nodes never agrees: who accepted a greater term can follow no lesser one."""
     story = leading()
     story.hear(BOB, term_of(ZOE, 6))
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
     assert story.counter == 7
 
 
@@ -380,7 +374,6 @@ def test_but_not_while_a_leader_stands_behind_it() -> None:
 
 
 def test_a_counter_far_above_is_not_obeyed_and_raises_ours_once_per_interval() -> None:
-    """A seed: one damaged counter pushed the whole cluster's to the end of what fits in a number."""
     story = following_ann()
     far = 5 + 3 * COUNTER_LEAP_MAX
     story.lead(ZOE, far)
@@ -404,7 +397,7 @@ def test_nobody_claims_above_a_counter_beyond_belief(leads: bool) -> None:
 def test_a_joiner_does_not_follow_or_adopt_it_either() -> None:
     story = Story()
     story.lead(ANN, 10**9)
-    assert story.role is Role.JOIN
+    assert story.plays(Role.JOIN)
     assert story.election.highest == COUNTER_LEAP_MAX
     story = Story()
     story.hear(ANN, highest=10**9)
@@ -415,7 +408,7 @@ def test_a_joiner_does_not_follow_or_adopt_it_either() -> None:
 def test_its_own_leader_with_such_a_counter_leads_no_longer() -> None:
     story = following_ann()
     story.lead(ANN, 10**9)
-    assert story.role is Role.CANDIDATE
+    assert story.plays(Role.CANDIDATE)
 
 
 # ---- fencing -------------------------------------------------------------------------------------------------------
@@ -444,7 +437,7 @@ def test_a_leader_that_is_fenced_learns_the_counter() -> None:
     fenced = Fenced(term=term_of(BOB, 8), highest=9)
     story.election.received(BOB, fenced, story.now_s, story.membership)
     assert story.election.highest == 9
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 # ---- sleep ---------------------------------------------------------------------------------------------------------
@@ -457,7 +450,7 @@ def test_who_slept_joins_anew_before_it_may_command(begin: type[Story]) -> None:
     story.tick()
     story.hear(BOB)
     actions = story.leap(2.6)
-    assert story.role is Role.JOIN
+    assert story.plays(Role.JOIN)
     assert story.election.leader is None
     (heartbeat, *_) = sent(actions, Heartbeat)
     assert not heartbeat.leading and not heartbeat.following
@@ -466,13 +459,13 @@ def test_who_slept_joins_anew_before_it_may_command(begin: type[Story]) -> None:
 def test_a_candidate_that_slept_joins_anew() -> None:
     story = candidate_among("ann", "bob")
     story.leap(2.6)
-    assert story.role is Role.JOIN
+    assert story.plays(Role.JOIN)
 
 
 def test_a_short_sleep_changes_nothing() -> None:
     story = leading()
     story.leap(2.4)
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
 
 
 def test_after_a_long_sleep_the_leader_that_came_meanwhile_is_followed() -> None:
@@ -494,7 +487,7 @@ def test_a_leader_low_on_battery_resigns_to_the_best_follower_that_is_fed_better
         story.hear(peer, term, following=True, profile=profile)
     actions = story.wait(2.1)
     assert set(sent(actions, Resign)) == {Resign(term=term, successor=BOB)}
-    assert story.role is Role.LEAD, "until its successor has claimed"
+    assert story.plays(Role.LEAD), "until its successor has claimed"
     story.lead(BOB, 2)
     assert story.election.leader == BOB, "though it had fewer followers"
 
@@ -510,7 +503,7 @@ def test_it_does_not_resign_to_one_that_is_no_better() -> None:
 def test_the_successor_claims_at_once_without_asking() -> None:
     story = following_ann()
     actions = story.resign(ANN, term_of(ANN, 5))
-    assert story.role is Role.LEAD
+    assert story.plays(Role.LEAD)
     assert story.counter == 6
     assert sent(actions, Preclaim) == []
 
@@ -520,7 +513,6 @@ def test_the_successor_claims_at_once_without_asking() -> None:
     [(ANN, term_of(ANN, 4), ME), (ANN, term_of(ANN, 5), ZOE), (BOB, term_of(ANN, 5), ME)],
 )
 def test_but_only_if_the_term_is_still_the_accepted_one_and_it_is_named(sender, term, successor) -> None:  # type: ignore[no-untyped-def]
-    """A seed: a resignation that came late made a second leader beside the living one."""
     story = following_ann()
     story.resign(sender, term, successor)
     assert story.election.leader == ANN
@@ -538,13 +530,13 @@ def test_a_restart_recalls_the_term_and_claims_above_it() -> None:
     again = Story(disk_of(story), boot="boot-2")
     assert again.election.term == term_of(ANN, 5)
     assert again.lead(BOB, 4) == []
-    assert again.role is Role.JOIN
+    assert again.plays(Role.JOIN)
     again.wait(9.0)
     assert again.counter == 6
 
 
 def test_a_term_is_claimed_once_even_by_a_node_that_lost_its_store() -> None:
-    """A seed: a node without its disk claimed the counter that it had led before."""
+    """Without the boot nonce in it, one in six seeds claims a term twice or leads by a stale one."""
     first, second = leading(), Story(boot="boot-2")
     second.wait(2.3)
     assert first.counter == second.counter == 1
@@ -588,7 +580,7 @@ def test_one_heartbeat_to_each_connected_peer_per_interval_and_at_once_to_a_new_
     story.membership.connected(BOB, story.now_s)
     second = story.tick()
     assert [action.to for action in second if isinstance(action, Send)] == [BOB]
-    third = story.wait(1.0)
+    third = story.wait(1.05)
     assert [action.to for action in third if isinstance(action, Send)] == [ANN, BOB]
     sequences = [heartbeat.sequence for heartbeat in sent(story.done, Heartbeat)]
     assert sequences == sorted(sequences)
@@ -622,10 +614,10 @@ def test_the_beat_does_not_drift_with_late_ticks() -> None:
     story = Story()
     story.membership.connected(ANN, story.now_s)
     beats = 0
-    for _ in range(100):
+    for _ in range(200):
         story.now_s += 0.09
         beats += len(sent(story.tick(), Heartbeat))
-    assert beats == 9
+    assert beats >= 18, "with each beat a tick late there would be 17"
 
 
 def test_profiles_decide_the_rank() -> None:
@@ -640,5 +632,5 @@ def test_a_boot_is_part_of_the_claim() -> None:
     """A claim for a term of another boot is no claim, even from the same device."""
     story = Story()
     story.hear(ANN, Term(5, ANN, BootNonce("another life")), leading=True)
-    assert story.role is Role.JOIN
+    assert story.plays(Role.JOIN)
     assert boot_of(ANN) != "another life"

@@ -1,9 +1,8 @@
 """A node's network without the node: identity, roster and transport on 127.0.0.1, and what they told, to be awaited."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from peerd.network.addresses import AddressBook
 from peerd.network.identity import Identity
@@ -14,7 +13,6 @@ from peerd_protocol.ids import BootNonce, NodeId
 from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello, Preclaim
 
 WAIT_S_MAX = 10.0
-T = TypeVar("T")
 
 
 class Station:
@@ -114,10 +112,3 @@ async def meet(one: Station, other: Station) -> None:
 def word(number: int) -> AnyMessage:
     """Some small message that can be told from others."""
     return Preclaim(counter=number)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """For state that nobody announces, such as a kernel's: ask until it holds."""
-    async with asyncio.timeout(WAIT_S_MAX):
-        while not await holds():
-            await asyncio.sleep(0.01)

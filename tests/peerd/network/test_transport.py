@@ -37,7 +37,8 @@ async def test_chunks_take_the_bulk_lane_in_order_and_wait_for_its_handshake(new
         Chunk(handoff=HandoffId("h"), offset=place * CHUNK_BYTES_MAX, data=bytes([place]) * CHUNK_BYTES_MAX)
         for place in range(8)
     ]
-    assert all([ada.transport.send(bob.node, chunk) for chunk in chunks])
+    sent = [ada.transport.send(bob.node, chunk) for chunk in chunks]
+    assert all(sent)
     await bob.hears(chunks[-1])
     assert [message for _, message in bob.heard if isinstance(message, Chunk)] == chunks
 

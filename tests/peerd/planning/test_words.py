@@ -55,14 +55,13 @@ def test_the_same_scene(first: str, second: str) -> None:
         ("a photo of a dog on grass", "a cartoon of a cat on grass"),
         ("a red car", "a red cat"),
         ("a cup on a book", "a tree near a river"),
-        ("a cat", "a cat on a table"),
+        ("a cat in the style of van gogh", "a cat in the style of picasso"),
+        ("a portrait of a man", "a cup of tea"),
         ("", "a cat"),
     ],
 )
 def test_another_scene(first: str, second: str) -> None:
-    assert words(first, second) < 0.6
-    if "cat on a table" not in second:
-        assert words(first, second) < NEAR
+    assert words(first, second) < NEAR
 
 
 def test_the_cosine_moves_near_prompts_but_never_links_far_ones() -> None:

@@ -1,0 +1,168 @@
+"""What a node keeps on disk: all of a batch or nothing, one result a request, and no loss on a full or broken disk."""
+
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from peerd.store import FILE_NAME, PROMISES_KEPT_MAX, Outcome, Result, Store
+from peerd_protocol.actions import Forget, Remember
+from peerd_protocol.errors import LocalError
+from peerd_protocol.ids import Attempt, BootNonce, GroupId, NodeId, RequestId, Term
+from peerd_protocol.plan import Assignment, Call, Forecast, GroupPlan
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Store]:
+    store = Store(folder)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def disk_full_after(size_bytes: int) -> Iterator[None]:
+    """Files of this process end here, as on a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def group_plan(group: str, number: int = 1, seconds: float = 1.0) -> GroupPlan:
+    forecast = Forecast(
+        seconds=seconds, seconds_alone=2.0, denoiser_calls=17, denoiser_calls_alone=22, joules=17.0, joules_alone=22.0,
+        handoff_bytes=17_000,
+    )  # fmt: skip
+    call = Call(
+        model="m", prompt="a secret", steps=11, seed=1, guidance=3.0, scheduler="ddim", width=128, height=128
+    )  # fmt: skip
+    assignment = Assignment(request=RequestId("r"), origin=NodeId("A"), runner=NodeId("A"), call=call)
+    return GroupPlan(
+        group=GroupId(group),
+        attempt=Attempt(Term(1, NodeId("A"), BootNonce("b")), number),
+        lead=RequestId("r"),
+        executor=NodeId("A"),
+        shared_steps=5,
+        requests=(RequestId("r"),),
+        assignments=(assignment,),
+        forecast=forecast,
+    )
+
+
+def result(path: str = "/tmp/a.png") -> Result:
+    return Result(request=RequestId("r"), path=path, pixels_sha256="00", denoiser_calls=6, exact=True, seconds=1.5)
+
+
+def test_what_is_remembered_comes_back_after_a_restart(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.write([Remember("term", b"\x00\x01"), Remember("request/1", b"one"), Remember("term", b"\x02")])
+        store.write([Forget("request/1"), Forget("never there")])
+    with opened(tmp_path) as store:
+        assert store.recall() == {"term": b"\x02"}
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    story = (
+        "import os, pathlib, sys; from peerd.store import Store; from peerd_protocol.actions import Remember;"
+        "Store(pathlib.Path(sys.argv[1])).write([Remember('term', b'7')]); os.kill(os.getpid(), 9)"
+    )
+    ended = subprocess.run([sys.executable, "-c", story, str(tmp_path)], check=False, timeout=60)
+    assert ended.returncode == -9
+    with opened(tmp_path) as store:
+        assert store.recall() == {"term": b"7"}
+
+
+def test_a_request_has_one_result_for_ever(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        assert store.result(RequestId("r")) is None
+        assert store.commit(result()) == result()
+        assert store.commit(result("/tmp/other.png")) == result(), "the first one counts"
+    with opened(tmp_path) as store:
+        assert store.result(RequestId("r")) == result()
+
+
+def test_promises_are_kept_beside_outcomes_and_without_prompts(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.predict(group_plan("g"))
+        store.predict(group_plan("g", number=2, seconds=3.0))
+        store.predict(group_plan("g", number=2, seconds=3.0))
+        store.turned_out(Outcome(request=RequestId("r"), group=GroupId("g"), seconds=3.2, denoiser_calls=11))
+        store.turned_out(Outcome(request=RequestId("r"), group=GroupId("g"), seconds=9.9, denoiser_calls=11))
+        assert [plan.attempt.number for plan in store.promises()] == [1, 2]
+        assert [outcome.seconds for outcome in store.outcomes()] == [3.2]
+        promise = store.promise(GroupId("g"))
+        assert promise is not None
+        assert promise.seconds == 3.0
+        assert store.promise(GroupId("nobody's")) is None
+    assert b"a secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_old_promises_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peerd.store.PROMISES_KEPT_MAX", 3)
+    assert PROMISES_KEPT_MAX > 1_000
+    with opened(tmp_path) as store:
+        for number in range(6):
+            store.predict(group_plan(f"g{number}"))
+        assert [plan.group for plan in store.promises()] == ["g3", "g4", "g5"]
+
+
+def test_a_full_disk_is_one_sentence_and_takes_nothing_away(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.write([Remember("kept", b"1")])
+        with disk_full_after(200_000), pytest.raises(LocalError, match=r"full or failing.*nothing was lost"):
+            store.write([Remember("small", b"1"), Remember("large", b"x" * 1_000_000)])
+        assert store.recall() == {"kept": b"1"}, "all of a batch or nothing"
+        store.write([Remember("later", b"2")])
+    with opened(tmp_path) as store:
+        assert store.recall() == {"kept": b"1", "later": b"2"}
+
+
+def test_a_new_home_on_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    with disk_full_after(1_000), pytest.raises(LocalError, match="free some space"):
+        Store(tmp_path)
+    with opened(tmp_path) as store:
+        assert store.recall() == {}
+
+
+def test_a_damaged_file_is_set_aside_whole_and_the_next_start_begins_anew(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.write([Remember("term", b"x" * 20_000)])
+    file = tmp_path / FILE_NAME
+    damaged = file.read_bytes()[:5_000] + b"rubbish" * 3_000
+    file.write_bytes(damaged)
+    with pytest.raises(LocalError, match=r"damaged; it was set aside as state.sqlite.damaged-1"):
+        Store(tmp_path)
+    assert (tmp_path / "state.sqlite.damaged-1").read_bytes() == damaged
+    with opened(tmp_path) as store:
+        assert store.recall() == {}
+    file.write_bytes(b"not a database at all, but long enough to have a header of one hundred bytes" * 3)
+    with pytest.raises(LocalError, match="damaged-2"):
+        Store(tmp_path)
+    assert (tmp_path / "state.sqlite.damaged-1").exists()
+
+
+def test_a_file_of_a_newer_peerd_is_left_alone(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    base = sqlite3.connect(tmp_path / FILE_NAME)
+    base.execute("PRAGMA user_version = 99")
+    base.close()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(LocalError, match="newer peerd"):
+        Store(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_a_home_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="can not be used"):
+        Store(tmp_path / "missing")
