@@ -139,7 +139,7 @@ def load(folder: Path, device: str = "cpu") -> Pipeline:
     parts = _read_index(index)
     # A part that the index calls absent must be named when loading, or some families miss it.
     absent = {name: None for name, part in parts.items() if isinstance(part, list) and part[0] is None}
-    from diffusers import DiffusionPipeline
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
     from diffusers.utils import logging
 
     logging.disable_progress_bar()

@@ -185,7 +185,7 @@ def pack(checkpoint: Checkpoint) -> bytes:
         world=None if checkpoint.world is None else put_random(checkpoint.world),
     )
     _check(header)
-    head: bytes = msgpack.packb(msgspec.to_builtins(header), use_bin_type=True)
+    head = msgspec.msgpack.encode(header)
     if len(head) > HEADER_BYTES_MAX:
         raise CheckpointError(f"The checkpoint's header takes {len(head)} bytes; {HEADER_BYTES_MAX} are allowed.")
     body = b"".join((MAGIC, len(head).to_bytes(LENGTH_BYTES, "little"), head, *chunks))
@@ -266,8 +266,7 @@ def refuse_misfit(facts: Facts, call: Call, scheduler: str, total: int) -> None:
 
 
 def _digest(domain: str, *parts: str | int | float) -> str:
-    packed: bytes = msgpack.packb(["peerd", domain, *parts], use_bin_type=True)
-    return hashlib.sha256(packed).hexdigest()
+    return hashlib.sha256(msgspec.msgpack.encode(("peerd", domain, *parts))).hexdigest()
 
 
 def _split(data: bytes) -> tuple[bytes, memoryview]:
