@@ -1,6 +1,7 @@
 """The daemon: the one room where all adapters meet, and its life from start to goodbye.
 
-    home and lock -> store -> identity and roster -> engine -> node and runtime -> transport -> discovery -> API -> ready
+    home and lock -> store -> identity and roster -> engine -> node and runtime -> transport
+         -> discovery -> API -> ready
 
 Closed in the opposite order. Never here: what any of them does.
 """
@@ -26,7 +27,7 @@ from peerd.engine.port import Engine
 from peerd.engine.process import EngineConfig, ProcessEngine
 from peerd.engine.toy import ToyEngine
 from peerd.hands import DaemonHands
-from peerd.models.registry import Registry
+from peerd.models.registry import Model, Registry
 from peerd.network.addresses import AddressBook
 from peerd.network.discovery import Discovery
 from peerd.network.identity import Identity
@@ -44,7 +45,8 @@ from peerd_protocol.events import PeerClosed, PeerConnected, Profiled, Received,
 from peerd_protocol.ids import BootNonce
 from peerd_protocol.messages import PROTOCOL_VERSION, Hello
 from peerd_protocol.node import Node
-from peerd_protocol.profile import Profile
+from peerd_protocol.plan import Call
+from peerd_protocol.profile import PowerClass, Profile
 
 log = logging.getLogger("peerd.daemon")
 
@@ -92,9 +94,7 @@ async def _run(options: UpOptions) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _composed(
-    home: Path, settings: Config, options: UpOptions
-) -> AsyncIterator[tuple[Runtime, DaemonHands]]:
+async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIterator[tuple[Runtime, DaemonHands]]:
     """Everything plugged together and running; closed in the opposite order."""
     async with contextlib.AsyncExitStack() as closing:
         name = options.name or settings.node.name or config.host_name()
@@ -150,7 +150,9 @@ async def _composed(
         for peer in (*settings.network.peers, *options.peers):
             host, _, peer_port = peer.rpartition(":")
             transport.dial(host, int(peer_port), None)
-        discovery = Discovery(identity.node, roster, on_found=lambda node, host, found_port: transport.dial(host, found_port, node))
+        discovery = Discovery(
+            identity.node, roster, on_found=lambda node, host, found_port: transport.dial(host, found_port, node)
+        )
 
         def roster_changed() -> RosterChanged:
             transport.roster_changed()
@@ -173,12 +175,14 @@ async def _composed(
             settings=settings.planning,
             roster_changed=roster_changed,
         )
+        pairing = Pairing(identity, roster, name, transport)
+        closing.push_async_callback(pairing.close)
         reception = Reception(
             name=name,
             runtime=runtime,
             transport=transport,
             roster=roster,
-            pairing=Pairing(identity, roster, name, transport),
+            pairing=pairing,
             registry=registry,
             engine=engine,
             works=works,
@@ -190,8 +194,8 @@ async def _composed(
         closing.push_async_callback(reception.close)
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
-        pulse = asyncio.create_task(_pulse(runtime, profile), name="pulse")
-        closing.push_async_callback(_end, pulse)
+        for task in (_pulse(runtime, profile), _measure_once(engine, speeds, model, profile)):
+            closing.push_async_callback(_end, asyncio.create_task(task))
         print(f"ready {name} {identity.node} {' '.join(transport.endpoints)}", flush=True)
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
         yield runtime, hands
@@ -219,6 +223,30 @@ async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:
         if watchdog_s is not None:
             sd_notify.alive()
         await asyncio.sleep(min(PROFILE_S, watchdog_s or PROFILE_S))
+
+
+async def _measure_once(engine: Engine, speeds: Speeds, model: Model, profile: Callable[[], Profile]) -> None:
+    """A device that has never run its model times two real steps, so that the first plan already knows it.
+
+    Not on battery: there the first request tells.
+    """
+    now = profile()
+    if not now.engine or now.power is not PowerClass.MAINS or speeds.of(model.digest, model.width, model.height):
+        return
+    call = Call(
+        model=model.digest,
+        prompt="",
+        steps=model.steps,
+        seed=0,
+        guidance=model.guidance,
+        scheduler=model.scheduler,
+        width=model.width,
+        height=model.height,
+    )
+    try:
+        speeds.measured(call, await engine.measure(call))
+    except PeerdError as error:
+        log.warning("this device was not measured: %s", error)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

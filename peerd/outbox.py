@@ -10,7 +10,6 @@ from peerd import pictures
 from peerd.models.registry import Registry
 from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
-from peerd_protocol.errors import LocalError
 from peerd_protocol.events import Delivered
 from peerd_protocol.ids import RequestId
 

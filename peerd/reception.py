@@ -7,13 +7,13 @@ Here lives what each desk call means for the node and its adapters. Never here: 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from peerd.api.desk import Approve, Joined, MemberView, NodeView, PairingNews, Wish
+from peerd.api.desk import MemberView, NodeView, Wish
 from peerd.engine.port import Engine
 from peerd.models.registry import Registry
 from peerd.network.pairing import Pairing
@@ -21,12 +21,13 @@ from peerd.network.roster import Roster
 from peerd.network.transport import Transport
 from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
+from peerd.pairing_news import Approve, Joined, PairingNews
 from peerd.planning import preview
 from peerd.planning.settings import PlanSettings
 from peerd.runtime import Runtime
 from peerd.wishes import request_of
 from peerd.works import Works
-from peerd_protocol.errors import LocalError, PeerdError
+from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import Asked, Cancelled, RosterChanged
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.membership import Status
@@ -164,15 +165,15 @@ class Reception:
 
     # ---- letting others in ---------------------------------------------------------------------------------
 
-    async def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
-        async with contextlib.aclosing(self.pairing.invite(minutes, approve)) as news:
-            async for line in news:
-                if isinstance(line, Joined):
-                    self.runtime.post(self.roster_changed())
-                yield line
+    def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+        return self._watch(self.pairing.invite(minutes, approve))
 
-    async def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]:
-        async with contextlib.aclosing(self.pairing.join(token, approve)) as news:
+    def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]:
+        return self._watch(self.pairing.join(token, approve))
+
+    async def _watch(self, pairing: AsyncGenerator[PairingNews, None]) -> AsyncIterator[PairingNews]:
+        """Pass the news on; whoever joined is a member for the node, the transport and discovery first."""
+        async with contextlib.aclosing(pairing) as news:
             async for line in news:
                 if isinstance(line, Joined):
                     self.runtime.post(self.roster_changed())

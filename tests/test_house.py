@@ -42,6 +42,7 @@ def test_every_room_says_what_lives_in_it() -> None:
 
 
 def test_the_daemon_and_the_commands_import_no_torch() -> None:
-    heavy = "import sys, peerd.cli, peerd.daemon; print(sorted({'torch', 'diffusers', 'transformers', 'scipy'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", heavy], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    heavy = "{'torch', 'diffusers', 'transformers', 'scipy'}"
+    look = f"import sys, peerd.cli, peerd.daemon; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -3,11 +3,12 @@
 Here live the values and the protocol class. Never here: HTTP, or how the daemon answers (`daemon.py` implements it).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from peerd.pairing_news import Approve, PairingNews
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.notices import AnyNotice
 
@@ -68,31 +69,6 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     denoiser_calls: int = 0
     """All denoiser calls since the daemon's start, as the engine counted them."""
     members: tuple[MemberView, ...]
-
-
-class TokenMade(msgspec.Struct, frozen=True, kw_only=True, tag="token", tag_field="is"):
-    token: str
-    minutes: float
-
-
-class Knocked(msgspec.Struct, frozen=True, kw_only=True, tag="knocked", tag_field="is"):
-    """The other side is there; both people compare `words` and say yes or no. `name` is what it calls itself."""
-
-    name: str
-    words: str
-
-
-class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined", tag_field="is"):
-    name: str
-    id: NodeId
-
-
-class PairingFailed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="is"):
-    reason: str
-
-
-PairingNews = TokenMade | Knocked | Joined | PairingFailed
-Approve = Callable[[Knocked], Awaitable[bool]]
 
 
 class Desk(Protocol):

@@ -8,9 +8,9 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from peerd.api.desk import Approve, Knocked, PairingNews
 from peerd.api.lines import close_values
 from peerd.api.wire import PAIRING_ANSWER_S_MAX, Asking, PairingLine
+from peerd.pairing_news import Approve, Knocked, PairingNews
 from peerd_protocol.errors import LocalError
 
 QUESTIONS_MAX = 8

@@ -5,7 +5,8 @@ Bytes are base64 in JSON, as msgspec writes them. Never here: HTTP, or what is d
 
 import msgspec
 
-from peerd.api.desk import Joined, PairingFailed, TokenMade, Wish
+from peerd.api.desk import Wish
+from peerd.pairing_news import Joined, PairingFailed, TokenMade
 from peerd_protocol.ids import RequestId
 
 BODY_BYTES_MAX = 512 * 1024

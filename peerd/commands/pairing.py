@@ -13,9 +13,9 @@ from rich.text import Text
 
 from peerd import config
 from peerd.api.client import Client
-from peerd.api.desk import Joined, PairingFailed, TokenMade
 from peerd.api.wire import Asking, PairingLine
 from peerd.commands.output import DONE, FAILED, UsageError, notes, print_json, say_error, screen
+from peerd.pairing_news import Joined, PairingFailed, TokenMade
 
 
 def invite(minutes: float, yes: bool, as_json: bool) -> int:

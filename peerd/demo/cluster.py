@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from peerd.api.desk import Joined, NodeView, PairingFailed, TokenMade
+from peerd.api.desk import NodeView
 from peerd.api.wire import Asking, PairingLine
 from peerd.demo.nodes import POLL_S, DemoFailed, NodeProcess, stop_all
+from peerd.pairing_news import Joined, PairingFailed, TokenMade
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.ids import NodeId
 
@@ -186,11 +187,15 @@ def pair(inviter: NodeProcess, joiner: NodeProcess) -> str:
     inviting = threading.Thread(target=hold, args=(inviter, inviter.client.invite(minutes=2)), daemon=True)
     inviting.start()
     if not token_made.wait(PAIRING_S_MAX) or not token:
+        inviter.check()  # a daemon that has ended says more than a connection that broke
         raise DemoFailed(f"{inviter.name} could not invite: {'; '.join(trouble) or 'it gave no token.'}")
     joining = threading.Thread(target=hold, args=(joiner, joiner.client.join(token[0])), daemon=True)
     joining.start()
-    for side in (joining, inviting):
-        side.join(PAIRING_S_MAX)
+    deadline_s = time.monotonic() + PAIRING_S_MAX
+    while (joining.is_alive() or inviting.is_alive()) and not trouble and time.monotonic() < deadline_s:
+        inviter.check()
+        joiner.check()
+        joining.join(POLL_S)
     if trouble or joining.is_alive() or inviting.is_alive():
         raise DemoFailed(f"{joiner.name} could not join {inviter.name}: {'; '.join(trouble) or 'it took too long.'}")
     words = set(seen.values())

@@ -78,8 +78,13 @@ class LiveStage:
         """Leave the last frame on the screen, and the story's end in words below it."""
         self._live.stop()
         if self._report is not None:
-            for line in report_lines(self._report):
-                self._console.print(line, soft_wrap=True, markup=False)
+            ending = report_lines(self._report)
+            width = max(len(word) for word, _ in ending)
+            self._console.print()
+            for word, told in ending:  # never wrapped by us: a path that is broken into lines can't be copied
+                line = Text.assemble((word.rjust(width) + "  ", "dim"), told)
+                line.highlight_regex(r"^ *denoiser calls  .*", f"bold {draw.SHARED}")
+                self._console.print(line, soft_wrap=True)
 
     # ---- one frame -----------------------------------------------------------------------------------------
 

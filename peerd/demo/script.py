@@ -60,6 +60,7 @@ def _play(script: Script, stage: Stage, cluster: Cluster) -> Report:
     names = {view.id: view.name for view in agreement.views}
 
     stage.act("Waking the engines")
+    stage.note("each loads torch and the model once; nothing is counted yet")
     warmed_s = _warm(script, cluster)
 
     stage.act("Drawing together")

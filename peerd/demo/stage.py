@@ -68,8 +68,8 @@ class PlainStage:
 
     def report(self, report: Report) -> None:
         if self._answer is not None:
-            for line in report_lines(report):
-                self._answer.print(line, soft_wrap=True)
+            for word, told in report_lines(report):
+                self._answer.print(f"{word}: {told}", soft_wrap=True, markup=False)
 
     def close(self) -> None:
         pass
@@ -78,24 +78,26 @@ class PlainStage:
         self._log.print(line, soft_wrap=True, markup=False)
 
 
-def report_lines(report: Report) -> list[str]:
-    """The end of the story in words; both stages close with it."""
-    lines = [f"{picture.prompt}: {picture.path}" for picture in report.pictures]
-    lines.append(f"each alone beside shared: {report.sheet}")
+def report_lines(report: Report) -> list[tuple[str, str]]:
+    """The end of the story, as a word and what is to be said of it; both stages close with it."""
+    lines = [(picture.prompt, str(picture.path)) for picture in report.pictures]
+    lines.append(("alone beside shared", str(report.sheet)))
     for band in report.groups:
         if band.shared_steps:
-            lines.append(f"{band.executor} ran {band.shared_steps} steps once for: {', '.join(band.prompts)}")
+            told = f"{band.executor} ran {band.shared_steps} steps once for {', '.join(band.prompts)}"
         else:
-            lines.append(f"nothing to share: {', '.join(band.prompts)}")
+            told = f"nothing, for {', '.join(band.prompts)}"
+        lines.append(("shared", told))
+    lines.append(("handed over", f"{report.handoff_bytes:,} bytes of checkpoints, encrypted"))
+    lines.append(("denoiser calls", f"{report.calls}, not {report.denoiser_calls_alone}"))
     lines.append(
-        f"denoiser calls: {report.calls}, not {report.denoiser_calls_alone}"
-        f"; {report.handoff_bytes:,} bytes of checkpoints changed hands, encrypted"
-    )
-    lines.append(
-        f"seconds: {report.seconds:.1f} together (predicted {report.seconds_predicted:.1f})"
-        f", {report.seconds_alone:.1f} alone"
+        (
+            "seconds",
+            f"{report.seconds:.1f} together (predicted {report.seconds_predicted:.1f}),"
+            f" {report.seconds_alone:.1f} alone (predicted {report.seconds_predicted_alone:.1f})",
+        )
     )
     same = [picture.prompt for picture in report.pictures if picture.same_as_alone]
     if same:
-        lines.append(f"the same bits as alone: {', '.join(same)}")
+        lines.append(("bit for bit as alone", ", ".join(same)))
     return lines

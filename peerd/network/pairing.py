@@ -7,17 +7,17 @@ wait has an end. Never here: HTTP, terminals, or what the proofs are made of.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from peerd.api.desk import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
 from peerd.network.identity import Identity
 from peerd.network.interfaces import reachable_hosts
 from peerd.network.invitation import APPROVAL_S_MAX, MINUTES_MAX, Invitation
 from peerd.network.join_line import JoinLine
 from peerd.network.roster import ClusterKeys, Roster
+from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
 from peerd_protocol.certificates import device_id
 from peerd_protocol.errors import FrameError, LocalError, PeerdError, RemoteError
 from peerd_protocol.ids import NodeId
@@ -70,7 +70,7 @@ class Pairing:
         self._identity, self._roster, self._name, self._transport = identity, roster, name, transport
         self._open: dict[Invitation, asyncio.Task[None] | None] = {}
 
-    async def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+    async def invite(self, minutes: float, approve: Approve) -> AsyncGenerator[PairingNews, None]:
         """Open a window: `TokenMade`, then `Joined` or `PairingFailed`. Raises LocalError if this node may not."""
         if not 0 < minutes <= MINUTES_MAX:
             raise LocalError(f"An invitation lasts up to {MINUTES_MAX:g} minutes; {minutes:g} were asked for.")
@@ -102,7 +102,7 @@ class Pairing:
                 del self._open[invitation]
                 await invitation.close()
 
-    async def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]:
+    async def join(self, token: str, approve: Approve) -> AsyncGenerator[PairingNews, None]:
         """Ask to be let in: `Joined` or `PairingFailed`. Raises LocalError for a token or a node that can't."""
         self._roster.must_be_alone()
         read = read_token(token)

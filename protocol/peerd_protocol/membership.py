@@ -41,6 +41,8 @@ class PeerState:
 
     heartbeat: Heartbeat
     heard_s: float
+    interval_s: float
+    """Its H, as it announced it, within bounds."""
     status: Status
     ended: Status | None = None
     """Set when the peer ended otherwise than by silence: DEAD by a refused re-dial, or LEFT."""
@@ -55,10 +57,6 @@ class PeerState:
     @property
     def profile(self) -> Profile:
         return self.heartbeat.profile
-
-    @property
-    def interval_s(self) -> float:
-        return announced_interval_s(self.heartbeat.interval_ms)
 
     @property
     def claim(self) -> Term | None:
@@ -102,7 +100,8 @@ class Membership:
         past_boots = () if known is None else known.past_boots
         if known is not None and known.boot != heartbeat.boot:
             past_boots = (known.boot, *past_boots)[:PAST_BOOTS_MAX]
-        self._peers[peer] = PeerState(heartbeat, now_s, Status.ALIVE, past_boots=past_boots)
+        interval_s = announced_interval_s(heartbeat.interval_ms)
+        self._peers[peer] = PeerState(heartbeat, now_s, interval_s, Status.ALIVE, past_boots=past_boots)
         return True
 
     def connected(self, peer: NodeId, now_s: float) -> None:

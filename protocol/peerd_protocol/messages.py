@@ -37,7 +37,8 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     """Sent to every peer once per interval. It alone keeps its sender, and a leadership, alive.
 
     `term` is the accepted term; `leading` says that the sender claims it for itself, `following` that it hears the
-    leader of that term. `highest` is the highest counter it has seen. `interval_ms` is the sender's own H: every timeout about the sender is counted in it.
+    leader of that term. `highest` is the highest counter it has seen. `interval_ms` is the sender's own H: every
+    timeout about the sender is counted in it.
     """
 
     boot: BootNonce

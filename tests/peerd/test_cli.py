@@ -46,7 +46,7 @@ def _environment(home: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PEERD_HOME": str(home),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "protocol")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "protocol"), os.environ.get("PYTHONPATH", "")]),
         "COLUMNS": "120",
     }
 

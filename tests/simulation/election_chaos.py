@@ -19,6 +19,7 @@ NODES = (2, 3, 5, 8, 16)
 FAULTS_S = 30.0
 STAYS_INTERVALS = 20.0
 LOOK_S = 0.05
+MEASURE_S = 0.5
 ONE_LEADER_INTERVALS = 6.0
 
 
@@ -51,6 +52,7 @@ class Side:
     name: int
     nodes: int
     interval_s: float = 0.0
+    measured_s: float = 0.0
     led_s: float | None = None
     term: Term | None = None
     changed_s: float = 0.0
@@ -178,7 +180,9 @@ class Chaos:
         while any(world.now_s - self.healed_s < side.ends_s for side in sides):
             world.run(world.now_s + LOOK_S)
             for side in sides:
-                side.interval_s = max(side.interval_s, self._interval_s(side.name))
+                if world.now_s >= side.measured_s + MEASURE_S:
+                    side.measured_s = world.now_s
+                    side.interval_s = max(side.interval_s, self._interval_s(side.name))
                 side.look(world, world.now_s - self.healed_s)
         for side in sides:
             if side.term is None:

@@ -1,4 +1,4 @@
-"""How fast: seconds from a fault to a leader in a calm world at H = 1 s (`python -m tests.simulation.election_figures`).
+"""How fast: seconds from a fault to a leader in a calm world, H = 1 s (`python -m tests.simulation.election_figures`).
 
 Links are a home network's, clocks are skewed, nothing is lost: what remains is the time that the rules take.
 """

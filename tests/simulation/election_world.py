@@ -11,7 +11,7 @@ world must settle. Never here: requests and plans.
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,6 +99,7 @@ class World:
         self.sides: dict[NodeId, int] = {}
         self.deaf: set[tuple[NodeId, NodeId]] = set()
         self.claims: dict[Term, NodeId] = {}
+        self.recent_claims: deque[Term] = deque(maxlen=16)
         self.faults: Counter[str] = Counter()
         self.changes: Counter[tuple[Role, Role]] = Counter()
         self.events = 0
@@ -320,8 +321,9 @@ class World:
             if led in self.claims or led.leader != device.name:
                 self.fail(f"I1 {device.name} claims {led} of {self.claims.get(led)}")
             self.claims[led] = device.name
+            self.recent_claims.append(led)
         process.led = led
-        obeyed = [claim for claim in list(self.claims)[-32:] if election.obeys(claim.leader, claim)]
+        obeyed = [claim for claim in self.recent_claims if election.obeys(claim.leader, claim)]
         if len(obeyed) > 1:
             self.fail(f"I3 {device.name} obeys {obeyed}")
 

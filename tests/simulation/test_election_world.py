@@ -9,7 +9,7 @@ from tests.simulation.election_chaos import Chaos, percentile
 from tests.simulation.election_figures import crash_to_leader, heal_to_one_leader, second_node_to_common_leader
 from tests.simulation.election_world import Violation
 
-SEEDS = {2: 70, 3: 70, 5: 60, 8: 25, 16: 5}
+SEEDS = {2: 120, 3: 120, 5: 80, 8: 30, 16: 10}
 """About twenty seconds on one core; thousands more ran before each change of a rule was taken in."""
 
 

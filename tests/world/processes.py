@@ -26,7 +26,7 @@ class Marked:
         self._mark = uuid.uuid4().hex
         self.environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "protocol")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "protocol"), os.environ.get("PYTHONPATH", "")]),
             "PEERD_ENGINE": "toy",
             **environment,
             MARK: self._mark,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from peerd.api.client import Client
-from peerd.api.desk import Joined, PairingFailed, TokenMade
 from peerd.api.wire import Asking
+from peerd.pairing_news import Joined, PairingFailed, TokenMade
 from peerd_protocol.errors import LocalError
 from tests.peerd.api.scripted import BOB, WORDS, ScriptedDesk
 

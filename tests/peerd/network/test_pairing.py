@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from peerd.api.desk import Joined, Knocked, PairingFailed, PairingNews, TokenMade
 from peerd.network.pairing import Pairing
+from peerd.pairing_news import Joined, Knocked, PairingFailed, PairingNews, TokenMade
 from peerd_protocol.errors import LocalError
 from peerd_protocol.pairing import read_token
 from tests.peerd.network.conftest import NewStation
