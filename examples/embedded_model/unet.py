@@ -1,7 +1,8 @@
-"""Trains the denoiser on latents and captions: v-prediction, two processes that average their gradients.
+"""Trains the denoiser on latents and captions: v-prediction, two processes that average their weights.
 
-Here lives the loop only. Each process has one thread and its own batch; gradients meet in shared memory, and both
-take the same optimizer step, so their weights never part. Rank 0 keeps the clock, the average and the checkpoint.
+Here lives the loop only. Each process has one thread, its own batches and its own optimizer; every few steps it meets
+the other's weights half way, in shared memory, and never waits: on a busy host one of the two is always behind. Rank 0
+keeps the clock, the running average and the checkpoint.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import time
 from typing import Any
 
 import torch
@@ -33,7 +35,7 @@ from models import new_scheduler, new_unet
 from text import load_text_encoder, make_tokenizer, tokens_of
 
 CHECKPOINT = WORK / "unet.safetensors"
-BATCH, RATE, EMPTY_SHARE = 16, 1.2e-3, 0.1
+BATCH, RATE, EMPTY_SHARE, MEET_EVERY = 16, 1.2e-3, 0.1, 8
 
 
 class Diet:
@@ -75,8 +77,8 @@ def velocity_loss(unet: UNet2DConditionModel, diet: Diet, scheduler: Any) -> tor
     return (got.float() - scheduler.get_velocity(clean, noise, levels)).pow(2).mean()
 
 
-def work(rank: int, minutes: float, gradients: torch.Tensor, control: torch.Tensor, barrier: Any) -> None:
-    """One process of the training; `control` carries the learning rate, or -1 for the end."""
+def work(rank: int, minutes: float, middle: torch.Tensor, control: torch.Tensor, lock: Any) -> None:
+    """One process of the training; `control` carries the learning rate (0 before the start, -1 for the end)."""
     quiet()
     if rank > 0:
         os.setsid()  # where the kernel shares time among sessions, one each
@@ -93,11 +95,7 @@ def work(rank: int, minutes: float, gradients: torch.Tensor, control: torch.Tens
         average.weights = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
         average.seen = note["seen"]
         del tensors
-    views, at = [], 0
-    for parameter in parameters:
-        views.append(slice(at, at + parameter.numel()))
-        at += parameter.numel()
-    budget, recent, others = Budget(minutes, note["spent"]), 0.0, gradients.shape[0] > 1
+    budget, recent = Budget(minutes, note["spent"]), 0.0
     budget.steps = note["steps"]
 
     def save() -> None:
@@ -107,29 +105,39 @@ def work(rank: int, minutes: float, gradients: torch.Tensor, control: torch.Tens
         save_tensors(CHECKPOINT, tensors, now)
         (WORK / "unet.json").write_text(json.dumps(now))
 
+    def meet() -> None:
+        with torch.no_grad(), lock:
+            at = 0
+            for parameter in parameters:
+                shared = middle[at : at + parameter.numel()].view(parameter.shape)
+                if control[0] > 0:
+                    parameter.lerp_(shared, 0.5)
+                shared.copy_(parameter)
+                at += parameter.numel()
+
+    if rank == 0:
+        meet()  # leaves the first weights for the others to start from
     clock = iter(budget)
     step = 0
     while True:
         if rank == 0:
             control[0] = RATE * next(clock, -1.0 / RATE)
-        loss = velocity_loss(unet, diet, scheduler)
-        loss.backward()
-        if others:
-            for parameter, view in zip(parameters, views, strict=True):
-                gradients[rank, view] = parameter.grad.reshape(-1)
-            barrier.wait()
-            mean = gradients.mean(dim=0)
-            for parameter, view in zip(parameters, views, strict=True):
-                parameter.grad.copy_(mean[view].reshape(parameter.shape))
+        elif os.getppid() == 1:
+            break
         rate = float(control[0])
         if rate < 0:
             break
+        if rate == 0:
+            time.sleep(0.2)
+            continue
+        loss = velocity_loss(unet, diet, scheduler)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         set_rate(optimizer, rate)
         optimizer.step()
         optimizer.zero_grad()
-        if others:
-            barrier.wait()
+        if step % MEET_EVERY == MEET_EVERY - 1:
+            meet()
         step += 1
         if step % 200 == 0:
             diet.refresh()
@@ -155,17 +163,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     size = sum(p.numel() for p in new_unet().parameters())
-    gradients = torch.zeros(options.workers, size).share_memory_()
+    middle = torch.zeros(size).share_memory_()
     control = torch.zeros(1, dtype=torch.float64).share_memory_()
     context = mp.get_context("spawn")
-    barrier = context.Barrier(options.workers, timeout=600)
+    lock = context.Lock()
     helpers = [
-        context.Process(target=work, args=(rank, options.minutes, gradients, control, barrier), daemon=True)
+        context.Process(target=work, args=(rank, options.minutes, middle, control, lock), daemon=True)
         for rank in range(1, options.workers)
     ]
     for helper in helpers:
         helper.start()
-    work(0, options.minutes, gradients, control, barrier)
+    work(0, options.minutes, middle, control, lock)
     for helper in helpers:
         helper.join(60)
 

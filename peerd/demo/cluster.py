@@ -195,7 +195,7 @@ def pair(inviter: NodeProcess, joiner: NodeProcess) -> str:
     while (joining.is_alive() or inviting.is_alive()) and not trouble and time.monotonic() < deadline_s:
         inviter.check()
         joiner.check()
-        joining.join(POLL_S)
+        (joining if joining.is_alive() else inviting).join(POLL_S)
     if trouble or joining.is_alive() or inviting.is_alive():
         raise DemoFailed(f"{joiner.name} could not join {inviter.name}: {'; '.join(trouble) or 'it took too long.'}")
     words = set(seen.values())

@@ -28,7 +28,7 @@ from peerd_protocol.beat import Beat
 from peerd_protocol.candidacy import Candidacy, Leave
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import BootNonce, NodeId, Term
-from peerd_protocol.membership import Membership, Rank, Status, claimed_term, rank_of
+from peerd_protocol.membership import Membership, Rank, claimed_term, rank_of
 from peerd_protocol.messages import Fenced, Heartbeat, Preclaim, PreclaimAnswer, Resign
 from peerd_protocol.profile import PowerClass, Profile
 from peerd_protocol.terms import Terms, adopted_counter
@@ -275,9 +275,7 @@ class Election:
         if claim is not None:
             yields = self._successor == sender or not self._outdoes(sender, heartbeat, now_s, membership)
             return self._follow(claim, now_s) if yields else self._become_leader(now_s, membership)
-        if heartbeat.following or _is_led(heartbeat.term, membership, now_s):
-            return []
-        return self._become_leader(now_s, membership)
+        return [] if heartbeat.following else self._become_leader(now_s, membership)
 
     def _outdoes(self, rival: NodeId, heartbeat: Heartbeat, now_s: float, membership: Membership) -> bool:
         """Two leaders meet: more followers, then the better rank, which ends in the id, so that there is no tie."""
@@ -374,12 +372,6 @@ def _claim_of(sender: NodeId, heartbeat: Heartbeat) -> Term | None:
     """The term that the sender claims for itself; nobody can claim for another."""
     claim = claimed_term(heartbeat)
     return claim if claim is not None and claim.leader == sender else None
-
-
-def _is_led(term: Term, membership: Membership, now_s: float) -> bool:
-    """Whether we hear the leader of this term ourselves."""
-    state = membership.peer(term.leader, now_s)
-    return state is not None and state.status in (Status.ALIVE, Status.SUSPECT) and state.claim == term
 
 
 def _without_term(heartbeat: Heartbeat) -> Heartbeat:

@@ -100,7 +100,7 @@ class Node:
         self._origin = Origin(me, recalled, now_s)
         self._leader = Leader(me)
         self._executor = Executor()
-        self._runner = Runner(me, interval_s)
+        self._runner = Runner(me, recalled, interval_s)
         self._handoffs = Handoffs()
 
     # ---- what the host may ask -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Random networks hardly react to their prompt, so the cross-attention of these is
 """
 
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -26,9 +27,10 @@ PROMPT_WEIGHT = 30.0
 
 
 def picture_model(folder: Path) -> Path:
-    """The embedded model, or a random one of its shape while it is not there."""
-    if (EMBEDDED / "model_index.json").is_file():
-        return EMBEDDED
+    """The embedded model, or a random one of its kind while it is not there; PEERD_TEST_MODEL names another."""
+    chosen = Path(os.environ.get("PEERD_TEST_MODEL", EMBEDDED))
+    if (chosen / "model_index.json").is_file():
+        return chosen
     tiny_sd(folder)
     return folder
 

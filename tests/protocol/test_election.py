@@ -362,12 +362,6 @@ def test_but_not_while_a_leader_stands_behind_it() -> None:
     story = leading()
     assert story.hear(BOB, term_of(ZOE, 6), following=True) == [Remember(HIGHEST_KEY, b"6")]
     assert story.counter == 1
-    story = leading()
-    story.hear(BOB, story.election.term, following=True)
-    story.lead(ZOE, 6)
-    counter = story.counter
-    story.hear(ANN, term_of(ZOE, 6))
-    assert story.counter == counter
 
 
 # ---- a counter beyond belief -------------------------------------------------------------------------------------
@@ -518,6 +512,19 @@ def test_but_only_if_the_term_is_still_the_accepted_one_and_it_is_named(sender, 
     assert story.election.leader == ANN
 
 
+def test_a_successor_that_never_claimed_is_forgotten_with_the_term() -> None:
+    story = leading()
+    story.profile = LOW
+    story.hear(ANN, story.election.term, following=True)
+    assert sent(story.wait(1.0), Resign)
+    story.profile = MAINS
+    story.tick()
+    story.hear(BOB, term_of(ZOE, 6))
+    story.lead(ANN, 8)
+    assert story.election.leader == ME
+    assert story.counter == 9
+
+
 # ---- durability ----------------------------------------------------------------------------------------------------
 
 
@@ -547,6 +554,12 @@ def test_the_highest_counter_is_recalled_without_an_accepted_term() -> None:
     story = Story({HIGHEST_KEY: b"41"})
     story.wait(2.3)
     assert story.counter == 42
+
+
+def test_the_accepted_term_alone_is_enough() -> None:
+    """The node died between the two writes of a claim, or the other key was lost."""
+    story = Story({ACCEPTED_KEY: msgspec.json.encode(term_of(ANN, 5))})
+    assert story.election.highest == 5
 
 
 @pytest.mark.parametrize("recalled", [{HIGHEST_KEY: b"x"}, {ACCEPTED_KEY: b"[1]"}, {ACCEPTED_KEY: b'{"a":'}])
@@ -618,6 +631,14 @@ def test_the_beat_does_not_drift_with_late_ticks() -> None:
         story.now_s += 0.09
         beats += len(sent(story.tick(), Heartbeat))
     assert beats >= 18, "with each beat a tick late there would be 17"
+
+
+def test_after_a_sleep_missed_heartbeats_are_not_made_up_for() -> None:
+    story = Story()
+    story.membership.connected(ANN, story.now_s)
+    story.tick()
+    beats = sent([*story.leap(30.0), *story.wait(0.9)], Heartbeat)
+    assert len(beats) == 1
 
 
 def test_profiles_decide_the_rank() -> None:

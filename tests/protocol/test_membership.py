@@ -105,6 +105,14 @@ def test_a_gone_process_does_not_rise_by_what_it_had_sent_before() -> None:
     assert members.heard(ANN, beat(1, SECOND), 0.3), "its next life does"
 
 
+def test_nor_by_what_an_earlier_life_had_sent() -> None:
+    members = Membership(ME)
+    members.heard(ANN, beat(1, FIRST), 0.0)
+    members.heard(ANN, beat(1, SECOND), 1.0)
+    members.closed(ANN, True, 1.1)
+    assert not members.heard(ANN, beat(2, FIRST), 1.2)
+
+
 def test_a_process_that_was_refused_by_mistake_is_heard_after_an_interval_or_a_new_channel() -> None:
     members = Membership(ME)
     members.heard(ANN, beat(1), 0.0)

@@ -173,6 +173,18 @@ def test_a_request_survives_its_origins_restart() -> None:
     assert len(world["bob"].pictures[LEMON]) == 1
 
 
+def test_a_bind_of_an_earlier_life_is_forgotten() -> None:
+    world = LittleWorld("ann", "bob")
+    two_people_ask(world)
+    world.run_until(lambda: "bound/lemon" in world["bob"].disk)
+    world.kill("bob")
+    world.boot("bob")
+    world.run_until(lambda: "bound/lemon" not in world["bob"].disk)
+    world.run_until(lambda: has_picture(world, "bob", LEMON), seconds_max=60)
+    world.run(2.0)
+    assert {key for key in world["bob"].disk if not key.startswith("term/")} == set()
+
+
 def test_a_leader_that_dies_before_the_plan_loses_nothing() -> None:
     world = LittleWorld("ann", "bob", "eve")
     leader = world.elect()

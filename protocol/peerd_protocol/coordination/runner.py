@@ -10,6 +10,7 @@ picture (`origin`).
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from peerd_protocol.actions import Action, Denoise, Forget, Halt, Remember, Send, Tell
@@ -50,9 +51,11 @@ class _Part:
 class Runner:
     """All requests whose local steps this node runs."""
 
-    def __init__(self, me: NodeId, interval_s: float) -> None:
+    def __init__(self, me: NodeId, recalled: Mapping[str, bytes], interval_s: float) -> None:
         self._me = me
         self._interval_s = interval_s
+        self._stale = [key for key in recalled if key.startswith(PREFIX)]
+        """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
         self._done: dict[RequestId, None] = {}
 
@@ -135,10 +138,9 @@ class Runner:
         return told + self._bind(part)
 
     def ticked(self, now_s: float) -> list[Action]:
-        return self._without_executor(
-            [part for part in self._waiting() if now_s > part.lease_until_s],
-            "the executor made no step for too long",
-        )
+        stale, self._stale = [Forget(key) for key in self._stale], []
+        lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
+        return [*stale, *self._without_executor(lapsed, "the executor made no step for too long")]
 
     def peer_lost(self, peer: NodeId) -> list[Action]:
         lost = [part for part in self._waiting() if part.executor == peer]

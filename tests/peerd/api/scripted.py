@@ -4,17 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from peerd.api.desk import (
-    Approve,
-    Joined,
-    Knocked,
-    MemberView,
-    NodeView,
-    PairingFailed,
-    PairingNews,
-    TokenMade,
-    Wish,
-)
+from peerd.api.desk import MemberView, NodeView, Wish
+from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.notices import (

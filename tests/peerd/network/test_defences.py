@@ -94,7 +94,7 @@ async def test_a_stranger_is_not_let_in_and_its_words_go_nowhere(
     for lane in Lane:
         stranger = Attacker(context, ada, new_curve_keys(), lane).connect(ada, lane)
         with pytest.raises(zmq.Again):
-            stranger.socket.send(b"anything", zmq.NOBLOCK).result()
+            await stranger.socket.send(b"anything", zmq.NOBLOCK)
         port = ada.port if lane is Lane.CONTROL else ada.transport.bulk_port
         outcome = await knock(context, "127.0.0.1", port, ada.identity.curve_key, new_curve_keys(), lane)
         assert outcome is Knock.TURNED_AWAY
@@ -264,9 +264,7 @@ async def test_echoes_late_frames_and_earlier_lives_are_dropped(
     attacker.socket.close(0)
 
 
-async def test_a_word_on_the_bulk_lane_is_dropped(
-    new_station: NewStation, context: zmq.asyncio.Context
-) -> None:
+async def test_a_word_on_the_bulk_lane_is_dropped(new_station: NewStation, context: zmq.asyncio.Context) -> None:
     ada, _, mal = await three(new_station)
     attacker = Attacker(context, ada, member_keys(mal), Lane.BULK).connect(ada, Lane.BULK)
     await attacker.hello()

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from peerd.network.knock import Knock, knock
+from peerd.network.sockets import new_context
 from peerd_protocol.bounds import CHUNK_BYTES_MAX
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import HandoffId
@@ -116,10 +118,19 @@ async def test_a_newcomer_becomes_known_through_the_roster(new_station: NewStati
     ada.lets_in(cyd)
     await cyd.start()
     cyd.dial(bob)
-    await cyd.until(lambda: True)
+    await knock_refused(cyd, bob)
     bob.roster.merge(ada.roster.certificates, ada.roster.revocations)
     bob.transport.roster_changed()
     await asyncio.gather(cyd.is_told("connected", bob.node), bob.is_told("connected", cyd.node))
+
+
+async def knock_refused(stranger: Station, host: Station) -> None:
+    """Until then the host has turned the stranger's own channel away, too: it is asked on the same socket."""
+    context = new_context()
+    keys = (stranger.identity.curve_key, stranger.identity.curve_secret)
+    outcome = await knock(context, "127.0.0.1", host.port, host.identity.curve_key, keys)
+    assert outcome is Knock.TURNED_AWAY
+    context.term()
 
 
 async def test_a_taken_port_is_named_in_one_sentence(new_station: NewStation) -> None:
