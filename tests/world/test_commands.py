@@ -105,7 +105,7 @@ def test_a_plan_counts_the_calls_that_it_would_save_and_runs_nothing(pair: Clust
         (["generate", "apple", "--model", "sdxl"], "There is no model 'sdxl'"),
         (["generate", "apple", "--model", "/"], "is not a model"),
         (["generate", "apple", "--out", "/no/such/folder/apple.png"], "There is no folder /no/such/folder"),
-        (["join", "rubbish", "--yes"], "token"),
+        (["join", "rubbish", "--yes"], "only a node that is alone may join"),
     ],
 )
 def test_what_the_daemon_can_not_grant_is_one_sentence(pair: Cluster, words: list[str], sentence: str) -> None:
