@@ -147,9 +147,9 @@ def plan(
 def demo(
     prompts: Annotated[list[str] | None, typer.Argument(metavar="[PROMPT...]")] = None,
     nodes: Annotated[int, typer.Option(metavar="N", help="Daemons to start.")] = 4,
-    steps: Annotated[int, typer.Option(metavar="T")] = 11,
-    shared: Annotated[int, typer.Option(metavar="K")] = 5,
-    seed: Annotated[int, typer.Option(metavar="S")] = 41,
+    steps: Annotated[int, typer.Option(metavar="T", help="Denoising steps of each picture.")] = 11,
+    shared: Annotated[int, typer.Option(metavar="K", help="How many of them are shared.")] = 5,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the first noise, the same for all.")] = 41,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the pictures go; default demo-out.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -203,7 +203,7 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
 
 def _engine(home: Path, settings: Config, registry: Registry, model: str) -> Engine:
     if settings.engine.kind == "toy":
-        return ToyEngine(TOY_STEP_S)
+        return ToyEngine(TOY_STEP_S * settings.engine.slowdown)
     return ProcessEngine(
         EngineConfig(
             folder_of=registry.folder_of,
@@ -211,6 +211,7 @@ def _engine(home: Path, settings: Config, registry: Registry, model: str) -> Eng
             threads=settings.engine.threads or physical_cores(),
             keep_alive_s=settings.engine.keep_alive_s or None,
             log_path=home / "engine.log",
+            slowdown=settings.engine.slowdown,
         )
     )
 

@@ -30,7 +30,7 @@ knows {nouns} things in {places} places and nothing else of the world.
 ![Eight promised prompts, four seeds each; then all things](contact_sheet.png)
 
 The first four rows are "apple on table", "lemon on table", "a bird on the desk", "a dog on the desk", "a cat on the
-grass", "a red car on the beach", "a cup on a book", "a tree near a river", with seeds 41 to 44; below, every thing once.
+grass", "a red car on the beach", "a cup on a book", "a tree near a river", with seeds 41 to 44; below, all things once.
 
 ## How to ask
 

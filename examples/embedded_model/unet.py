@@ -1,8 +1,8 @@
-"""Trains the denoiser on latents and captions: v-prediction, two processes that average their weights.
+"""Trains the denoiser on latents and captions: v-prediction, two processes that add up what they learn.
 
-Here lives the loop only. Each process has one thread, its own batches and its own optimizer; every few steps it meets
-the other's weights half way, in shared memory, and never waits: on a busy host one of the two is always behind. Rank 0
-keeps the clock, the running average and the checkpoint.
+Here lives the loop only. Each process has one thread, its own batches and its own optimizer. Every few steps it adds
+what it has learnt since to weights in shared memory and goes on from there; it never waits, for on a busy host one of
+the two is always behind. Rank 0 keeps the clock, the running average and the checkpoint.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def work(rank: int, minutes: float, middle: torch.Tensor, control: torch.Tensor,
     unet.train()
     parameters = list(unet.parameters())
     optimizer = torch.optim.AdamW(parameters, RATE, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    average, note = Average(unet, 0.999), {"spent": 0.0, "seen": 0, "steps": 0}
+    average, note = Average(unet, 0.997), {"spent": 0.0, "seen": 0, "steps": 0}
     if CHECKPOINT.exists():
         tensors, note = load_tensors(CHECKPOINT)
         unet.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
@@ -108,15 +108,16 @@ def work(rank: int, minutes: float, middle: torch.Tensor, control: torch.Tensor,
     def meet() -> None:
         with torch.no_grad(), lock:
             at = 0
-            for parameter in parameters:
+            for parameter, before in zip(parameters, met, strict=True):
                 shared = middle[at : at + parameter.numel()].view(parameter.shape)
-                if control[0] > 0:
-                    parameter.lerp_(shared, 0.5)
-                shared.copy_(parameter)
+                shared += parameter - before
+                before.copy_(shared)
+                parameter.copy_(shared)
                 at += parameter.numel()
 
+    met = [torch.zeros_like(p) if rank == 0 else p.detach().clone() for p in parameters]
     if rank == 0:
-        meet()  # leaves the first weights for the others to start from
+        meet()  # puts the first weights, from which all start, into the empty middle
     clock = iter(budget)
     step = 0
     while True:

@@ -27,7 +27,7 @@ from peerd_protocol.notices import AnyNotice, Failed, WentAlone
 
 FRAMES_PER_SECOND = 8
 PICTURE_COLUMNS_MAX, PICTURE_COLUMNS_MIN = 32, 12
-PANEL_EDGE_COLUMNS = 4
+PANEL_EDGE_COLUMNS, PANEL_LINES = 4, 4
 LINES_BESIDE_PICTURES = 18
 """Title, table of nodes, plan, handoff, the panels' own edges and lines, status, and the shell's prompt."""
 
@@ -130,12 +130,7 @@ class LiveStage:
         return lines
 
     def _pictures(self, errands: Sequence[Errand]) -> RenderableType:
-        width, height = self._console.size
-        across = min(len(errands), max(1, width // (PICTURE_COLUMNS_MIN + PANEL_EDGE_COLUMNS)))
-        bands = -(-len(errands) // across)
-        by_height = 2 * ((height - LINES_BESIDE_PICTURES) // bands)
-        fitting = min(width // across - PANEL_EDGE_COLUMNS, by_height, PICTURE_COLUMNS_MAX)
-        columns = max(PICTURE_COLUMNS_MIN, fitting)
+        columns = picture_columns(len(errands), *self._console.size)
         return Columns([self._panel(errand, columns) for errand in errands], padding=(0, 0))
 
     def _panel(self, errand: Errand, columns: int) -> Panel:
@@ -164,6 +159,16 @@ class LiveStage:
             return line
         self._spinner.update(text=line)
         return self._spinner
+
+
+def picture_columns(pictures: int, width: int, height: int) -> int:
+    """The widest pictures that all fit on the screen, over every way to break them into rows."""
+    best = PICTURE_COLUMNS_MIN
+    for across in range(1, pictures + 1):
+        rows = -(-pictures // across)
+        lines = (height - LINES_BESIDE_PICTURES - (rows - 1) * PANEL_LINES) // rows
+        best = max(best, min(width // across - PANEL_EDGE_COLUMNS, 2 * lines))
+    return min(best, PICTURE_COLUMNS_MAX)
 
 
 def _acquaintance(view: NodeView, views: Sequence[NodeView]) -> Text:
@@ -210,14 +215,15 @@ def _plan_line(errand: Errand, names: Mapping[NodeId, str]) -> Text:
 
 
 def _panel_line(errand: Errand, alone_step: int | None) -> Text:
-    tale, name = errand.tale, errand.node.name
+    tale = errand.tale
     if alone_step is not None:
-        return Text(f"{name}: alone, {alone_step}/{tale.total}", style="dim")
-    if tale.finished is not None:
-        return Text(f"{name}: done in {tale.finished.seconds:.1f} s", style="green")
-    if tale.plan is None:
-        return Text(f"{name} asks", style="dim")
-    if not tale.total:
-        return Text(f"{name} waits", style="dim")
-    doing = "shared" if tale.in_shared_part else "own"
-    return Text(f"{name}: {doing} step {tale.step}/{tale.total}")
+        told, style = f"alone {alone_step}/{tale.total}", "dim"
+    elif tale.finished is not None:
+        told, style = f"✓ {tale.finished.seconds:.1f} s", "green"
+    elif tale.plan is None or not tale.total:
+        told, style = "asks" if tale.plan is None else "waits", "dim"
+    elif tale.in_shared_part:
+        told, style = f"shared {tale.step}/{tale.total}", draw.SHARED
+    else:
+        told, style = f"own {tale.step}/{tale.total}", draw.LOCAL
+    return Text.assemble((errand.node.name, "bold"), " ", (told, style), no_wrap=True, overflow="ellipsis")

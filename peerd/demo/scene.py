@@ -16,6 +16,7 @@ from peerd.demo.report import bands, calls_so_far, finished
 from peerd_protocol.ids import NodeId
 
 STEPS, SHARED, SEED = 11, 5, 41
+OUT = Path("demo-out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,10 @@ class Scene:
         return {view.id: view.name for view in self.agreement.views}
 
     def draw(
-        self, asked: Sequence[tuple[str, str]], steps: int = STEPS, shared: int = SHARED, out: Path | None = None
+        self, asked: Sequence[tuple[str, str]], steps: int = STEPS, shared: int = SHARED, out: Path = OUT
     ) -> list[Errand]:
-        """Ask pairs of (node, prompt) side by side, under one group name; returns when every picture is there."""
+        """Ask pairs of (node, prompt) side by side, under one group name; returns when every picture is in `out`."""
+        out.mkdir(parents=True, exist_ok=True)
         errands = [
             errand(
                 Wish(
@@ -42,7 +44,7 @@ class Scene:
                     steps=steps,
                     shared=shared,
                     seed=SEED,
-                    out=None if out is None else str((out / f"{prompt.replace(' ', '-')}.png").absolute()),
+                    out=str((out / f"{prompt.replace(' ', '-')}.png").absolute()),
                     group_name="scene",
                     group_size=len(asked),
                 ),
@@ -74,8 +76,7 @@ class Scene:
 def gathered(*names: str, each: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[Scene]:
     """Daemons of these names, paired and in agreement; all have ended when the block is left.
 
-    `each` holds environment variables for one of them. Their homes, and pictures without a place of their own, go
-    with them.
+    `each` holds environment variables for one of them. Their homes go with them; the pictures stay.
     """
     with tempfile.TemporaryDirectory(prefix="peerd-") as folder, Cluster(Path(folder), names, each=each) as cluster:
         cluster.start()

@@ -27,6 +27,7 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     stop: int | None
     checkpoint_every: int
     previews: bool
+    hide_prompt: bool = False
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):

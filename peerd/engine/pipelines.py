@@ -8,6 +8,7 @@ import copy
 import inspect
 import json
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,9 @@ class Pipeline:
         if named.flow != flow:
             kind = "flow-matching" if flow else "noise-predicting"
             raise EngineError(f"The scheduler {name} does not work with this {kind} model; choose another.")
+        if class_name == "LMSDiscreteScheduler" and find_spec("scipy") is None:
+            # diffusers would only notice in the middle of the first step.
+            raise EngineError(f"The scheduler {name} needs the package scipy; install it or choose another scheduler.")
         try:
             return getattr(diffusers, class_name).from_config(self.base, **settings)
         except (ImportError, ValueError, TypeError, NotImplementedError) as error:

@@ -22,6 +22,8 @@ class Order:
     stop: int | None = None
     checkpoint_every: int = 0
     previews: bool = True
+    hide_prompt: bool = False
+    """Leave the prompt's digest out of checkpoints: who guesses words could recognise them by it."""
 
 
 @dataclass(frozen=True, slots=True)

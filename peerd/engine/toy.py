@@ -77,7 +77,7 @@ class ToyEngine:
                 yield Stepped(done, total, self._seconds_per_step, preview, side)
                 passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
                 if done == order.stop or passing:
-                    yield Saved(done, _checkpoint(call, latent, done, total))
+                    yield Saved(done, _checkpoint(order, latent, done, total))
             if order.stop is not None:
                 yield Halted(calls)
             else:
@@ -133,13 +133,14 @@ def _denoise(latent: list[int], call: Call, done: int, total: int) -> list[int]:
     return [now + (wanted * _ONE - now) // left for now, wanted in zip(latent, goal, strict=True)]
 
 
-def _checkpoint(call: Call, latent: list[int], done: int, total: int) -> bytes:
+def _checkpoint(order: Order, latent: list[int], done: int, total: int) -> bytes:
+    call = order.call
     facts = Facts(
         step=done,
         total=total,
         model=call.model,
         call=digest_of(call),
-        prompt=prompt_digest_of(call),
+        prompt="" if order.hide_prompt else prompt_digest_of(call),
         scheduler=_scheduler(call),
         guidance=float(call.guidance),
         width=call.width,

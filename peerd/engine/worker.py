@@ -98,7 +98,7 @@ class Worker:
             refuse_misfit(start.facts, call, scheduler, total)
         if start is not None and command.stop is not None and start.facts.step >= command.stop:
             raise CheckpointError(f"The checkpoint is at step {start.facts.step} already; this order stops there.")
-        facts = partial(self._facts, loaded, call, scheduler)
+        facts = partial(self._facts, loaded, call, scheduler, "" if command.hide_prompt else prompt_digest_of(call))
         here = facts(1, total, loaded.dtype)
         run = resumable.Run(
             generator=seeded(call.seed),
@@ -133,7 +133,7 @@ class Worker:
         stop = min(1 + MEASURED_CALLS, calls_per_run(call.scheduler, call.steps))
         run = resumable.Run(
             generator=seeded(call.seed),
-            facts=partial(self._facts, loaded, call, scheduler),
+            facts=partial(self._facts, loaded, call, scheduler, ""),
             stop=stop,
             slowdown=self._slowdown,
             cancelled=cancelled,
@@ -143,14 +143,14 @@ class Worker:
         self._say(dialogue.Measured(command.number, len(timed) / sum(timed)))
 
     def _facts(
-        self, loaded: pipelines.Pipeline, call: Call, scheduler: str, step: int, total: int, dtype: str
+        self, loaded: pipelines.Pipeline, call: Call, scheduler: str, prompt: str, step: int, total: int, dtype: str
     ) -> Facts:
         return Facts(
             step=step,
             total=total,
             model=call.model,
             call=digest_of(call),
-            prompt=prompt_digest_of(call),
+            prompt=prompt,
             scheduler=scheduler,
             guidance=float(call.guidance),
             width=call.width,

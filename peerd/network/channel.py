@@ -102,7 +102,7 @@ class Channel:
         await asyncio.wait([self._task])
 
     async def _follow(self) -> None:
-        while True:
+        while not self.is_closed:  # what it tells may close it
             happened = zmq.Event(parse_monitor_message(await self._monitor.recv_multipart())["event"])
             try:
                 self._tell(happened)

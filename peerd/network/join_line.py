@@ -5,7 +5,6 @@ Never here: what is said, or whether it is true.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,16 +12,13 @@ from typing import Final
 import zmq
 import zmq.asyncio
 
-from peerd.network.sockets import ZAP_DOMAIN, Lane, endpoint, new_context, receiving, sending_patiently
+from peerd.network.sockets import ZAP_DOMAIN, Lane, end_context, endpoint, new_context, receiving, sending_patiently
 from peerd.network.zap import Doorkeeper
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.pairing import AnyJoinMessage, decode_join, encode_join
 
-log = logging.getLogger(__name__)
-
 SEND_S_MAX: Final = 4.0
 """Connecting takes 1.5 s at most, and a handshake milliseconds."""
-CLOSE_S_MAX: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +77,4 @@ class JoinLine:
         for socket in self._out.values():
             socket.close()
         await self._doorkeeper.close()
-        try:
-            async with asyncio.timeout(CLOSE_S_MAX):
-                await asyncio.to_thread(self._context.term)
-        except TimeoutError:
-            log.error("libzmq did not close in time")
+        await end_context(self._context)

@@ -18,6 +18,7 @@ from peerd.network.invitation import APPROVAL_S_MAX, MINUTES_MAX, Invitation
 from peerd.network.join_line import JoinLine
 from peerd.network.roster import ClusterKeys, Roster
 from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
+from peerd_protocol.bounds import NAME_CHARS_MAX
 from peerd_protocol.certificates import device_id
 from peerd_protocol.errors import FrameError, LocalError, PeerdError, RemoteError
 from peerd_protocol.ids import NodeId
@@ -67,7 +68,8 @@ class Pairing:
     """Both sides of pairing for one node. The caller tells transport and discovery that the roster changed."""
 
     def __init__(self, identity: Identity, roster: Roster, name: str, transport: Reaches) -> None:
-        self._identity, self._roster, self._name, self._transport = identity, roster, name, transport
+        self._identity, self._roster, self._transport = identity, roster, transport
+        self._name = name[:NAME_CHARS_MAX]
         self._open: dict[Invitation, asyncio.Task[None] | None] = {}
 
     async def invite(self, minutes: float, approve: Approve) -> AsyncGenerator[PairingNews, None]:

@@ -105,7 +105,7 @@ class Receiver:
         sender = NodeId(_name_in(parts))
         if self._roster.member(sender) is None:
             return self._count("not a member", sender)
-        if len(parts) != 1:
+        if len(parts) != 1:  # MAXMSGSIZE bounds each part, nothing in libzmq their number: a member could fill memory
             return self._count("wrong number of parts", f"{sender} sent {len(parts)}")
         data = parts[0].buffer
         channel, number = read_header(data[:HEADER_BYTES])

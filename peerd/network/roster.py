@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from peerd.network.identity import Identity, signed_by
 from peerd.network.secret_files import FILE_BYTES_MAX, damaged, read_secret, write_secret
-from peerd_protocol.bounds import CERTIFICATES_MAX
+from peerd_protocol.bounds import CERTIFICATES_MAX, NAME_CHARS_MAX
 from peerd_protocol.certificates import (
     ALL_ROLES,
     Key,
@@ -77,7 +77,7 @@ class Roster:
         path = folder / FILE_NAME
         body = read_secret(path, _KIND)
         if body is None:
-            roster = cls(path, identity, _found(identity, name))
+            roster = cls(path, identity, _found(identity, name[:NAME_CHARS_MAX]))
             roster._save()
             return roster
         try:

@@ -3,11 +3,16 @@
 Nodes receive on PULL sockets and send from one PUSH socket per peer and lane, which pins the receiver's key. One-way
 types were chosen over ROUTER and DEALER with a reason: a ROUTER indexes its peers by a routing id that the peer may
 choose, and a member that chose the number our libzmq would give next aborted the whole process (assertion `ok` in
-socket_base.cpp, 4.3.5). A PULL socket keeps no ids, and can not be tricked into answering anyone.
+socket_base.cpp, 4.3.5; the numbers start at random, so that it takes some hours of trying). A PULL socket keeps no
+ids, and can not be tricked into answering anyone.
 """
 
+import asyncio
+import contextlib
 import ipaddress
 import itertools
+import logging
+import threading
 from enum import Enum
 from typing import Final
 
@@ -17,6 +22,8 @@ import zmq.asyncio
 from peerd_protocol.codec import BULK_BYTES_MAX, CONTROL_BYTES_MAX
 from peerd_protocol.errors import LocalError
 from peerd_protocol.sequence import HEADER_BYTES
+
+log = logging.getLogger(__name__)
 
 LIBZMQ_LEAST: Final = (4, 3, 3)
 """Earlier versions have known remote memory errors before authentication."""
@@ -46,6 +53,10 @@ DESCRIPTORS_MAX: Final = 1_023
 """ZeroMQ's own default, named: sockets of one context, at most eight for each of 32 peers."""
 
 
+END_S_MAX: Final = 3.0
+"""Ten times the linger."""
+
+
 class Lane(Enum):
     """Two ways to every peer, so that a long handoff never delays a heartbeat."""
 
@@ -56,6 +67,7 @@ class Lane(Enum):
 _FRAME_BYTES_MAX: Final = {Lane.CONTROL: CONTROL_BYTES_MAX, Lane.BULK: BULK_BYTES_MAX}
 _QUEUE_MAX: Final = {Lane.CONTROL: CONTROL_QUEUE_MAX, Lane.BULK: BULK_QUEUE_MAX}
 _monitors = itertools.count()
+_stuck: list[zmq.asyncio.Context] = []
 
 
 def new_context() -> zmq.asyncio.Context:
@@ -68,6 +80,27 @@ def new_context() -> zmq.asyncio.Context:
     context = zmq.asyncio.Context()
     context.set(zmq.MAX_SOCKETS, DESCRIPTORS_MAX)
     return context
+
+
+async def end_context(context: zmq.asyncio.Context) -> None:
+    """Wait until closed sockets have said their last words. A context that does not end must not hold up the process.
+
+    Ending blocks, so it has a thread of its own: the loop's pool of threads is joined at the end of the process.
+    """
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:
+        context.term()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=end, name="peerd end of zeromq", daemon=True).start()
+    try:
+        async with asyncio.timeout(END_S_MAX):
+            await ended.wait()
+    except TimeoutError:
+        log.error("libzmq did not end within %g s: a socket was left open", END_S_MAX)
+        _stuck.append(context)  # collecting it would wait for it, for ever
 
 
 def receiving(context: zmq.asyncio.Context, lane: Lane, curve_secret: bytes) -> zmq.asyncio.Socket:

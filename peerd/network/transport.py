@@ -9,8 +9,8 @@ Never here: what messages mean, who leads, or how peers are discovered.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from peerd.network.addresses import AddressBook
 from peerd.network.identity import Identity
@@ -19,7 +19,7 @@ from peerd.network.knock import prove_door_is_shut
 from peerd.network.peer import Peer
 from peerd.network.receiver import Receiver
 from peerd.network.roster import Roster
-from peerd.network.sockets import ZAP_DOMAIN, Lane, endpoint, new_context
+from peerd.network.sockets import ZAP_DOMAIN, Lane, end_context, endpoint, new_context
 from peerd.network.static_peers import StaticPeers
 from peerd.network.zap import Doorkeeper
 from peerd_protocol import codec
@@ -29,9 +29,6 @@ from peerd_protocol.ids import NodeId
 from peerd_protocol.messages import AnyMessage, Chunk, Hello
 
 log = logging.getLogger(__name__)
-
-CLOSE_S_MAX: Final = 3.0
-"""Sockets linger 0.3 s; a context that takes longer than this is left to the end of the process."""
 
 
 class Transport:
@@ -59,7 +56,7 @@ class Transport:
         self._peers: dict[NodeId, Peer] = {}
         self._keys_let_in: dict[NodeId, bytes] = {}
         self._errands: set[asyncio.Task[None]] = set()
-        self._rebinding = asyncio.Lock()
+        self._rebinding: asyncio.Task[None] | None = None
         self._doorkeeper: Doorkeeper | None = None
         self._static_peers = StaticPeers(self._context, identity, roster, self)
         self._ways_in = {
@@ -162,14 +159,14 @@ class Transport:
         for node in stale:
             del self._keys_let_in[node]
         if stale:
-            self._run(self._rebind())
+            self._rebinding = self._run(self._rebind(self._rebinding))
         self._static_peers.changed()
 
     async def close(self) -> None:
         """End everything. What was just sent may still leave for a moment."""
         await self._static_peers.close()
-        for errand in self._errands:
-            errand.cancel()
+        if self._rebinding is not None:
+            self._rebinding.cancel()
         peers = list(self._peers.values())
         self._peers.clear()
         await asyncio.gather(*self._errands, *(peer.close(linger=True) for peer in peers), return_exceptions=True)
@@ -177,11 +174,7 @@ class Transport:
             await way_in.close()
         if self._doorkeeper is not None:
             await self._doorkeeper.close()
-        try:
-            async with asyncio.timeout(CLOSE_S_MAX):
-                await asyncio.to_thread(self._context.term)
-        except TimeoutError:
-            log.error("libzmq did not close in time")
+        await end_context(self._context)
 
     # ---- what the sockets tell -------------------------------------------------------------------------------------
 
@@ -231,16 +224,18 @@ class Transport:
             host = reachable_hosts(way_in.host)[0] if way_in.host not in ("0.0.0.0", "::") else "127.0.0.1"
             await prove_door_is_shut(self._context, host, way_in.port, self._identity.curve_key, lane)
 
-    async def _rebind(self) -> None:
+    async def _rebind(self, earlier: asyncio.Task[None] | None) -> None:
         """libzmq can't end the connection of a key that was let in once; closing the socket can."""
-        async with self._rebinding:
-            for way_in in self._ways_in.values():
-                try:
-                    await way_in.rebind()
-                except TimeoutError:
-                    log.error("port %d was taken by somebody else; restart peerd to be reachable again", way_in.port)
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        for way_in in self._ways_in.values():
+            try:
+                await way_in.rebind()
+            except TimeoutError:
+                log.error("port %d was taken by somebody else; restart peerd to be reachable again", way_in.port)
 
-    def _run(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         errand = asyncio.get_running_loop().create_task(work)
         self._errands.add(errand)
         errand.add_done_callback(self._errands.discard)
+        return errand

@@ -16,14 +16,14 @@ from peerd_protocol.profile import PowerClass, Profile
 LATENT_SCALE = 8
 LATENT_CHANNELS = 4
 FLOAT_BYTES = 4
-CHECKPOINT_OVERHEAD_BYTES = 13_000
+CHECKPOINT_OVERHEAD_BYTES = 10_800
 """Two states of a random generator (5,056 bytes each), the header, and the output template."""
 
-STATE_LATENTS = {
-    "pndm": 6, "lms": 5, "lms_karras": 5, "unipc": 5, "dpmpp_2s": 4, "heun": 3, "kdpm2": 3, "kdpm2_a": 3,
+LATENTS = {
+    "pndm": 5, "lms": 5, "lms_karras": 5, "unipc": 4, "dpmpp_2s": 4, "heun": 3, "kdpm2": 2, "kdpm2_a": 2,
     "dpmpp_2m": 3, "dpmpp_2m_karras": 3, "dpmpp_2m_sde": 3, "dpmpp_2m_sde_karras": 3, "deis": 3, "flow_heun": 3,
 }  # fmt: skip
-"""How many latents' worth of numbers a checkpoint carries; one where nothing is said."""
+"""How many latents' worth of numbers a checkpoint carries, its own included; one where nothing is said."""
 
 PIXEL_BYTES = 3
 
@@ -89,8 +89,7 @@ class Course:
 def checkpoint_bytes(call: Call) -> int:
     """The size of this call's checkpoint, for a model with the usual latents."""
     latent = (call.width // LATENT_SCALE) * (call.height // LATENT_SCALE) * LATENT_CHANNELS * FLOAT_BYTES
-    # The latent itself travels as the step's output beside the solver's own numbers; the template repeats no numbers.
-    return CHECKPOINT_OVERHEAD_BYTES + latent * (1 + STATE_LATENTS.get(call.scheduler, 1))
+    return CHECKPOINT_OVERHEAD_BYTES + latent * LATENTS.get(call.scheduler, 1)
 
 
 def alone(load: Load, parts: list[Part]) -> Course:

@@ -24,12 +24,22 @@ def _size(folder: Path) -> int:
 
 
 @pytest.fixture(scope="session")
-def picture_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """Stable Diffusion 1.x with tiny random weights, for stories that need no picture."""
+    from tests.engine import models
+
+    folder = tmp_path_factory.mktemp("sd")
+    models.tiny_sd(folder)
+    return Model(folder, 32)
+
+
+@pytest.fixture(scope="session")
+def picture_model(small_model: Model) -> Model:
     """The embedded model, or a random one of its kind while it is not there."""
     from tests.engine import models
 
-    folder = models.picture_model(tmp_path_factory.mktemp("sd"))
-    return Model(folder, _size(folder))
+    folder = models.embedded_model()
+    return small_model if folder is None else Model(folder, _size(folder))
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +63,9 @@ def flow_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.fixture(scope="session")
-def fresh(picture_model: Model, xl_model: Model, flow_model: Model) -> Iterator[zygote.Zygote]:
+def fresh(picture_model: Model, small_model: Model, xl_model: Model, flow_model: Model) -> Iterator[zygote.Zygote]:
     """Answers each question in a process that has seen nothing else."""
     with zygote.started() as started:
-        for model in (picture_model, xl_model, flow_model):
-            started.load(model.folder)
+        for folder in {model.folder for model in (picture_model, small_model, xl_model, flow_model)}:
+            started.load(folder)
         yield started

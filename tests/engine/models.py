@@ -26,13 +26,10 @@ EMBEDDED = REPOSITORY / "peerd" / "engine" / "embedded"
 PROMPT_WEIGHT = 30.0
 
 
-def picture_model(folder: Path) -> Path:
-    """The embedded model, or a random one of its kind while it is not there; PEERD_TEST_MODEL names another."""
+def embedded_model() -> Path | None:
+    """The embedded model if it is there; PEERD_TEST_MODEL names another folder to run the tests on."""
     chosen = Path(os.environ.get("PEERD_TEST_MODEL", EMBEDDED))
-    if (chosen / "model_index.json").is_file():
-        return chosen
-    tiny_sd(folder)
-    return folder
+    return chosen if (chosen / "model_index.json").is_file() else None
 
 
 def tiny_sd(folder: Path) -> None:

@@ -20,34 +20,32 @@ MULTISTEP = ["pndm", "lms", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_2s", "unipc", "de
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "euler_a", "heun", "kdpm2", *MULTISTEP])
-def test_another_prompt_goes_on_from_the_same_beginning(fresh: Zygote, picture_model: Model, scheduler: str) -> None:
-    apple = picture_model.call("apple on table", scheduler=scheduler, steps=STEPS)
-    lemon = picture_model.call("lemon on table", scheduler=scheduler, steps=STEPS)
-    shared = saved_in(fresh.engine(picture_model.run(apple, stop=SPLIT)))[SPLIT]
+def test_another_prompt_goes_on_from_the_same_beginning(fresh: Zygote, small_model: Model, scheduler: str) -> None:
+    apple = small_model.call("apple on table", scheduler=scheduler, steps=STEPS)
+    lemon = small_model.call("lemon on table", scheduler=scheduler, steps=STEPS)
+    shared = saved_in(fresh.engine(small_model.run(apple, stop=SPLIT)))[SPLIT]
 
-    finished = picture_of(fresh.engine(picture_model.run(lemon, start=shared)))
-    assert finished.rgb != picture_of(fresh.engine(picture_model.run(apple, start=shared))).rgb
-    assert finished.rgb != picture_of(fresh.engine(picture_model.run(lemon))).rgb
+    finished = picture_of(fresh.engine(small_model.run(lemon, start=shared)))
+    assert finished.rgb != picture_of(fresh.engine(small_model.run(apple, start=shared))).rgb
+    assert finished.rgb != picture_of(fresh.engine(small_model.run(lemon))).rgb
     # It is a run like any other: the same again from the same bytes.
     assert finished.exact
-    assert finished.rgb == picture_of(fresh.engine(picture_model.run(lemon, start=shared))).rgb
+    assert finished.rgb == picture_of(fresh.engine(small_model.run(lemon, start=shared))).rgb
 
 
-def test_a_negative_prompt_is_a_part_of_the_words(fresh: Zygote, picture_model: Model) -> None:
-    apple = picture_model.call(scheduler="dpmpp_2m")
-    shared = saved_in(fresh.engine(picture_model.run(apple, stop=3)))[3]
-    unlike = picture_model.call(scheduler="dpmpp_2m", negative="red")
-    assert picture_of(fresh.engine(picture_model.run(unlike, start=shared))).denoiser_calls == 3
+def test_a_negative_prompt_is_a_part_of_the_words(fresh: Zygote, small_model: Model) -> None:
+    apple = small_model.call(scheduler="dpmpp_2m")
+    shared = saved_in(fresh.engine(small_model.run(apple, stop=3)))[3]
+    unlike = small_model.call(scheduler="dpmpp_2m", negative="red")
+    assert picture_of(fresh.engine(small_model.run(unlike, start=shared))).denoiser_calls == 3
 
 
 @pytest.mark.parametrize("scheduler", MULTISTEP)
-def test_the_history_of_the_old_prompt_is_dropped(fresh: Zygote, picture_model: Model, scheduler: str) -> None:
-    apple = picture_model.call("apple on table", scheduler=scheduler, steps=STEPS)
-    lemon = picture_model.call("lemon on table", scheduler=scheduler, steps=STEPS)
-    shared = saved_in(fresh.engine(picture_model.run(apple, stop=SPLIT)))[SPLIT]
-    state = dict(
-        unpack(saved_in(fresh.engine(picture_model.run(lemon, start=shared, stop=SPLIT + 1)))[SPLIT + 1]).solver
-    )
+def test_the_history_of_the_old_prompt_is_dropped(fresh: Zygote, small_model: Model, scheduler: str) -> None:
+    apple = small_model.call("apple on table", scheduler=scheduler, steps=STEPS)
+    lemon = small_model.call("lemon on table", scheduler=scheduler, steps=STEPS)
+    shared = saved_in(fresh.engine(small_model.run(apple, stop=SPLIT)))[SPLIT]
+    state = dict(unpack(saved_in(fresh.engine(small_model.run(lemon, start=shared, stop=SPLIT + 1)))[SPLIT + 1]).solver)
     name = next(name for name in ("ets", "derivatives", "model_outputs") if name in state)
     outputs = [output for output in state[name] if output is not None]  # type: ignore[union-attr]
     assert len(outputs) == 1, "one output since the handoff, none from before it"

@@ -22,8 +22,8 @@ async def until(happened: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_an_idle_engine_is_stopped_and_comes_back(picture_model: Model) -> None:
-    engine = engine_of(picture_model, keep_alive_s=0.0)
+async def test_an_idle_engine_is_stopped_and_comes_back(small_model: Model) -> None:
+    engine = engine_of(small_model, keep_alive_s=0.0)
     pids = set()
     for _ in range(2):
         order = asyncio.create_task(engine.prepare("n" * 64))
@@ -36,9 +36,9 @@ async def test_an_idle_engine_is_stopped_and_comes_back(picture_model: Model) ->
     await engine.close()
 
 
-async def test_a_child_does_not_outlive_a_daemon_that_is_killed(picture_model: Model) -> None:
+async def test_a_child_does_not_outlive_a_daemon_that_is_killed(small_model: Model) -> None:
     daemon = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.engine.doomed", str(picture_model.folder), str(picture_model.size),
+        sys.executable, "-m", "tests.engine.doomed", str(small_model.folder), str(small_model.size),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         cwd=Path(__file__).parents[2],
@@ -51,10 +51,33 @@ async def test_a_child_does_not_outlive_a_daemon_that_is_killed(picture_model: M
     await daemon.communicate()
 
 
-async def test_an_engine_that_says_nothing_is_stopped(picture_model: Model) -> None:
-    engine = engine_of(picture_model, silence_s_max=0.01)
+async def test_closing_ends_an_order_that_runs(small_model: Model) -> None:
+    engine = engine_of(small_model)
+    order = asyncio.create_task(engine.prepare(small_model.call().model))
+    await until(lambda: engine.pid is not None)
+    pid = engine.pid
+    assert pid is not None
+    await asyncio.wait_for(engine.close(), PATIENCE_S)
+    assert not runs(pid)
+    with pytest.raises(EngineError, match="was stopped"):
+        await order
+
+
+async def test_an_engine_that_is_closed_while_it_starts_leaves_no_process(small_model: Model) -> None:
+    engine = engine_of(small_model)
+    order = asyncio.create_task(engine.prepare(small_model.call().model))
+    # One turn of the loop: the order has begun, the child is not there yet.
+    await asyncio.sleep(0)
+    await engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        await order
+    assert engine.pid is None
+
+
+async def test_an_engine_that_says_nothing_is_stopped(small_model: Model) -> None:
+    engine = engine_of(small_model, silence_s_max=0.01)
     with pytest.raises(EngineError, match="said nothing for"):
-        await engine.prepare(picture_model.call().model)
+        await engine.prepare(small_model.call().model)
     assert engine.pid is None
     await engine.close()
 
@@ -75,16 +98,16 @@ def test_the_slowdown_is_read_from_the_environment(monkeypatch: pytest.MonkeyPat
     assert slowdown_from_environment() == slowdown
 
 
-def test_a_slowed_engine_measures_itself_slower(picture_model: Model) -> None:
+def test_a_slowed_engine_measures_itself_slower(small_model: Model) -> None:
     from peerd.engine import dialogue
     from peerd.engine.worker import Worker
 
     def speed(slowdown: float, call: Call) -> float:
         said: list[dialogue.Answer] = []
         worker = Worker(said.append, threads=1, slowdown=slowdown)
-        worker.obey(dialogue.Measure(1, str(picture_model.folder), call), lambda: False)
+        worker.obey(dialogue.Measure(1, str(small_model.folder), call), lambda: False)
         assert isinstance(said[-1], dialogue.Measured), said[-1]
         return said[-1].calls_per_second
 
     # Half the nominal factor, since other work on this machine hits one of the two.
-    assert speed(1.0, picture_model.call()) > 8 * speed(16.0, picture_model.call()) / 2
+    assert speed(1.0, small_model.call()) > 8 * speed(16.0, small_model.call()) / 2

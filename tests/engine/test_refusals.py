@@ -16,9 +16,9 @@ SPLIT = 3
 
 
 @pytest.fixture(scope="module")
-def shared(fresh: Zygote, picture_model: Model) -> bytes:
+def shared(fresh: Zygote, small_model: Model) -> bytes:
     """Three steps of an apple with a multistep solver."""
-    answers = fresh.engine(picture_model.run(picture_model.call(scheduler="dpmpp_2m"), stop=SPLIT))
+    answers = fresh.engine(small_model.run(small_model.call(scheduler="dpmpp_2m"), stop=SPLIT))
     return saved_in(answers)[SPLIT]
 
 
@@ -35,10 +35,10 @@ def shared(fresh: Zygote, picture_model: Model) -> bytes:
     ],
 )
 def test_a_checkpoint_of_another_call_is_refused(
-    fresh: Zygote, picture_model: Model, shared: bytes, other: dict[str, Any], sentence: str
+    fresh: Zygote, small_model: Model, shared: bytes, other: dict[str, Any], sentence: str
 ) -> None:
-    call = picture_model.call(**{"scheduler": "dpmpp_2m", **other})
-    refusal = refusal_of(fresh.engine(picture_model.run(call, start=shared)))
+    call = small_model.call(**{"scheduler": "dpmpp_2m", **other})
+    refusal = refusal_of(fresh.engine(small_model.run(call, start=shared)))
     assert sentence in refusal.text
     assert refusal.checkpoint
 
@@ -109,10 +109,10 @@ HOSTILE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_checkpoint_is_refused(fresh: Zygote, picture_model: Model, shared: bytes, name: str) -> None:
+def test_a_hostile_checkpoint_is_refused(fresh: Zygote, small_model: Model, shared: bytes, name: str) -> None:
     alter, sentence = HOSTILE[name]
-    call = picture_model.call(scheduler="dpmpp_2m")
-    refusal = refusal_of(fresh.engine(picture_model.run(call, start=alter(shared))))
+    call = small_model.call(scheduler="dpmpp_2m")
+    refusal = refusal_of(fresh.engine(small_model.run(call, start=alter(shared))))
     assert sentence in refusal.text
     assert refusal.checkpoint
 
@@ -122,25 +122,25 @@ def test_a_hostile_checkpoint_is_refused(fresh: Zygote, picture_model: Model, sh
     [{"device": "cuda"}, {"software": "torch 1.0"}, {"threads": 4}, {"dtype": "float16"}, {"noise": "mine"}],
 )
 def test_a_checkpoint_from_elsewhere_is_close(
-    fresh: Zygote, picture_model: Model, shared: bytes, elsewhere: dict[str, Any]
+    fresh: Zygote, small_model: Model, shared: bytes, elsewhere: dict[str, Any]
 ) -> None:
     facts = msgspec.structs.replace(unpack(shared).facts, **elsewhere)
-    call = picture_model.call(scheduler="dpmpp_2m")
-    assert not picture_of(fresh.engine(picture_model.run(call, start=altered(shared, facts=facts)))).exact
+    call = small_model.call(scheduler="dpmpp_2m")
+    assert not picture_of(fresh.engine(small_model.run(call, start=altered(shared, facts=facts)))).exact
 
 
-def test_another_number_of_threads_is_close(fresh: Zygote, picture_model: Model, shared: bytes) -> None:
-    call = picture_model.call(scheduler="dpmpp_2m")
-    assert not picture_of(fresh.engine(picture_model.run(call, start=shared), threads=2)).exact
+def test_another_number_of_threads_is_close(fresh: Zygote, small_model: Model, shared: bytes) -> None:
+    call = small_model.call(scheduler="dpmpp_2m")
+    assert not picture_of(fresh.engine(small_model.run(call, start=shared), threads=2)).exact
 
 
-def test_a_latent_in_half_precision_is_taken_and_is_close(fresh: Zygote, picture_model: Model, shared: bytes) -> None:
+def test_a_latent_in_half_precision_is_taken_and_is_close(fresh: Zygote, small_model: Model, shared: bytes) -> None:
     checkpoint = unpack(shared)
     numbers = torch.frombuffer(bytearray(checkpoint.latent.data), dtype=torch.float32)
     half = to_wire(numbers.reshape(checkpoint.latent.shape.sizes).half())
     facts = msgspec.structs.replace(checkpoint.facts, dtype="float16")
-    call = picture_model.call(scheduler="dpmpp_2m")
-    picture = picture_of(fresh.engine(picture_model.run(call, start=altered(shared, outputs=(half,), facts=facts))))
+    call = small_model.call(scheduler="dpmpp_2m")
+    picture = picture_of(fresh.engine(small_model.run(call, start=altered(shared, outputs=(half,), facts=facts))))
     assert not picture.exact
 
 
@@ -156,14 +156,22 @@ def test_a_latent_in_half_precision_is_taken_and_is_close(fresh: Zygote, picture
     ],
 )
 def test_a_call_that_can_not_be_made_is_refused(
-    fresh: Zygote, picture_model: Model, wishes: dict[str, Any], order: dict[str, Any], sentence: str
+    fresh: Zygote, small_model: Model, wishes: dict[str, Any], order: dict[str, Any], sentence: str
 ) -> None:
-    command = picture_model.run(picture_model.call(**wishes), **order)
+    command = small_model.run(small_model.call(**wishes), **order)
     refusal = refusal_of(fresh.engine(command))
     assert sentence in refusal.text
     assert not refusal.checkpoint
 
 
-def test_a_checkpoint_beyond_the_stop_is_refused(fresh: Zygote, picture_model: Model, shared: bytes) -> None:
-    command = picture_model.run(picture_model.call(scheduler="dpmpp_2m"), start=shared, stop=SPLIT)
+def test_words_can_be_kept_out_of_a_checkpoint(fresh: Zygote, small_model: Model, shared: bytes) -> None:
+    call = small_model.call(scheduler="dpmpp_2m")
+    command = msgspec.structs.replace(small_model.run(call, stop=SPLIT), hide_prompt=True)
+    hidden = unpack(saved_in(fresh.engine(command))[SPLIT])
+    assert hidden.facts == msgspec.structs.replace(unpack(shared).facts, prompt="")
+    assert hidden.solver == unpack(shared).solver
+
+
+def test_a_checkpoint_beyond_the_stop_is_refused(fresh: Zygote, small_model: Model, shared: bytes) -> None:
+    command = small_model.run(small_model.call(scheduler="dpmpp_2m"), start=shared, stop=SPLIT)
     assert "is at step 3 already" in refusal_of(fresh.engine(command)).text

@@ -54,6 +54,12 @@ async def test_prompts_share_a_beginning_and_end_apart() -> None:
     assert len(pictures) == 3
 
 
+async def test_words_can_be_kept_out_of_a_checkpoint() -> None:
+    saved = (await everything(ToyEngine(), Order(CALL, stop=5, hide_prompt=True)))[-2]
+    assert isinstance(saved, Saved)
+    assert unpack(saved.data).facts.prompt == ""
+
+
 async def test_checkpoints_come_on_the_way() -> None:
     events = await everything(ToyEngine(), Order(CALL, checkpoint_every=4))
     assert [event.step for event in events if isinstance(event, Saved)] == [4, 8]

@@ -11,6 +11,7 @@ from rich.console import Console
 from peerd.api.desk import NodeView, Wish
 from peerd.demo.cluster import agreed
 from peerd.demo.errands import Errand
+from peerd.demo.live import picture_columns
 from peerd.demo.nodes import DemoFailed, NodeProcess
 from peerd.demo.report import bands, calls_so_far, predicted, shared_with
 from peerd.demo.script import Script, _file_names, perform
@@ -79,6 +80,14 @@ def test_nodes_agree_once_all_see_each_other_and_one_leader() -> None:
     assert agreed([ada, msgspec.structs.replace(bob, term=4)]) is None
     assert agreed([ada, msgspec.structs.replace(bob, leader=None)]) is None
     assert agreed([ada, msgspec.structs.replace(bob, members=())]) is None
+
+
+@pytest.mark.parametrize(
+    ("pictures", "width", "height", "columns"),
+    [(4, 120, 40, 26), (4, 200, 60, 32), (4, 80, 24, 12), (6, 130, 45, 22), (1, 100, 100, 32), (16, 40, 20, 12)],
+)
+def test_pictures_are_as_wide_as_the_screen_allows(pictures: int, width: int, height: int, columns: int) -> None:
+    assert picture_columns(pictures, width, height) == columns
 
 
 def test_files_are_named_by_their_prompts() -> None:

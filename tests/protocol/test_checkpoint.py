@@ -154,6 +154,15 @@ def test_the_order_in_which_a_solver_lists_its_state_does_not_show() -> None:
     assert pack(turned) == pack(checkpoint)
 
 
+def test_the_bytes_are_the_same_on_every_device() -> None:
+    # Written down once: another number here is another wire format, and wants another MAGIC.
+    assert hashlib.sha256(pack(example())).hexdigest() == (
+        "9d6f50e8730b65612e9abba137afc07b9e5d83975688af9c829aee614214c388"
+    )
+    assert digest_of(CALL) == "dc0033867c132cc1807b41955f622bc6f612c5bbd01eaa4e54f3d66be64e3e01"
+    assert prompt_digest_of(CALL) == "30613aa06a788026117d820550f74f0d38f76afb7754a5d445a3279d38e93ac1"
+
+
 @given(st.binary(max_size=400))
 def test_noise_is_refused(noise: bytes) -> None:
     for data in (noise, MAGIC + noise, signed(MAGIC + noise), with_header(noise)):

@@ -17,6 +17,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 MARK = "PEERD_TEST_MARK"
 GONE_S_MAX = 10.0
+RUN_S_MAX = 120.0
 
 
 class Marked:
@@ -32,10 +33,11 @@ class Marked:
             MARK: self._mark,
         }
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str, folder: Path | None = None) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, *words],
             env=self.environment,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -43,10 +45,10 @@ class Marked:
             start_new_session=True,
         )
 
-    def run(self, *words: str, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
-        process = self.start(*words)
+    def run(self, *words: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        process = self.start(*words, folder=folder)
         try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
+            stdout, stderr = process.communicate(timeout=RUN_S_MAX)
         finally:
             process.kill()
         return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)

@@ -62,7 +62,9 @@ class Origin:
             Remember(PREFIX + request.id, msgspec.json.encode(request)),
             Tell(request.id, Queued(leader=leader)),
         ]
-        if can_run and (request.share == "nothing" or request.shared == 0):
+        if request.share == "nothing":
+            actions += self._keep_to_itself(self._open[request.id], can_run)
+        elif can_run and request.shared == 0:
             actions += self._go_alone(self._open[request.id], "as asked")
         return actions
 
@@ -70,6 +72,9 @@ class Origin:
         actions: list[Action | Order] = []
         for entry in list(self._open.values()):
             if entry.plan is not None or entry.runner is not None:
+                continue
+            if entry.request.share == "nothing":  # of an earlier boot
+                actions += self._keep_to_itself(entry, can_run)
                 continue
             waited_s = now_s - entry.asked_s - entry.request.wait_ms / 1000
             if can_run and waited_s > PLAN_WAIT_S:
@@ -172,14 +177,19 @@ class Origin:
         entry = self._open.pop(request, None)
         if entry is None:
             return []
-        told = {
-            node for node in (leader, entry.runner, entry.plan.executor if entry.plan else None) if node is not None
-        }
+        hearers = (leader if entry.announced else None, entry.runner, entry.plan.executor if entry.plan else None)
+        told = {node for node in hearers if node is not None}
         return [
             Forget(PREFIX + request),
             *(Send(node, Withdraw(request=request)) for node in sorted(told | {self._me})),
             Tell(request, Failed(reason="cancelled")),
         ]
+
+    def _keep_to_itself(self, entry: _Open, can_run: bool) -> list[Action | Order]:
+        """Nobody else may hear of it, so it is run here or not at all."""
+        if can_run:
+            return self._go_alone(entry, "as asked")
+        return list(self._fail(entry, "this device has no engine, and nothing may be shared; ask with --share prompt"))
 
     def _go_alone(self, entry: _Open, reason: str) -> list[Action | Order]:
         entry.plan, entry.runner = None, self._me

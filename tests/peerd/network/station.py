@@ -72,19 +72,24 @@ class Station:
     def dial(self, other: "Station") -> None:
         self.transport.dial("127.0.0.1", other.port, other.node)
 
-    async def is_told(self, what: str, node: NodeId) -> None:
-        await self.until(lambda: (what, node) in self.told)
+    async def is_told(self, what: str, node: NodeId, seconds: float = WAIT_S_MAX) -> None:
+        await self.until(lambda: (what, node) in self.told, seconds)
 
     async def hears(self, message: AnyMessage) -> NodeId:
         """Wait for this message; who said it."""
         await self.until(lambda: any(heard == message for _, heard in self.heard))
         return next(sender for sender, heard in self.heard if heard == message)
 
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S_MAX):
+    async def until(self, holds: Callable[[], bool], seconds: float = WAIT_S_MAX) -> None:
+        async with asyncio.timeout(seconds):
             while not holds():
                 self._news.clear()
                 await self._news.wait()
+
+    async def drops(self, why: str, count: int = 1) -> None:
+        async with asyncio.timeout(WAIT_S_MAX):
+            while self.transport.counts[why] < count:  # noqa: ASYNC110 - drops are counted, never announced
+                await asyncio.sleep(0.01)
 
     def _hello(self, control_port: int, bulk_port: int) -> Hello:
         return Hello(

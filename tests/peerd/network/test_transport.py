@@ -1,7 +1,10 @@
 """Transports on real sockets: members talk, whatever order they start, stop and move in."""
 
 import asyncio
+import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,8 @@ from peerd_protocol.ids import HandoffId
 from peerd_protocol.messages import Chunk, Hello
 from tests.peerd.network.conftest import NewStation
 from tests.peerd.network.station import Station, meet, word
+
+ROOT = Path(__file__).parents[3]
 
 
 async def two_members(new_station: NewStation) -> tuple[Station, Station]:
@@ -58,6 +63,36 @@ async def test_a_killed_peer_is_known_to_be_gone_within_a_second(new_station: Ne
     await ada.is_told("refused", bob.node)
     assert time.monotonic() - started < 1.5  # bob's own closing included
     assert ada.told == [("connected", bob.node), ("closed", bob.node), ("refused", bob.node)]
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from tests.peerd.network.station import Station
+
+async def live():
+    station = Station(Path(sys.argv[1]), "bob")
+    await station.start()
+    station.transport.dial("127.0.0.1", int(sys.argv[2]), None)
+    await asyncio.Event().wait()
+
+asyncio.run(live())
+"""
+
+
+async def test_a_process_that_is_killed_is_known_to_be_gone_within_a_second(new_station: NewStation) -> None:
+    ada, bob = new_station("ada"), new_station("bob")
+    ada.lets_in(bob)
+    await ada.start()
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("", "protocol"))
+    words = (sys.executable, "-c", CHILD, str(bob.folder.parent), str(ada.port))
+    child = await asyncio.create_subprocess_exec(*words, env={**os.environ, "PYTHONPATH": paths}, cwd=ROOT)
+    await ada.is_told("connected", bob.node, seconds=30)  # a cold Python on a busy device
+    started = time.monotonic()
+    child.kill()
+    await ada.is_told("refused", bob.node)
+    assert time.monotonic() - started < 1.5
+    await child.wait()
 
 
 async def test_a_peer_that_restarts_on_its_port_is_met_again_by_itself(new_station: NewStation) -> None:

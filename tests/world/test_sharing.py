@@ -1,0 +1,133 @@
+"""Sharing: three daemons with the real model run the common steps once, and every call is counted where it is made.
+
+ada is three times as fast as the others, so that a plan has one best executor whatever else this machine does.
+Never here: who may run shared steps (`test_negotiation.py`), or what goes wrong (`test_*_trouble.py`).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from peerd.demo.cluster import Cluster
+from peerd_protocol.notices import HandedOff, PlanMade, Queued
+from tests.world.asking import (
+    PICTURE_S,
+    Asked,
+    all_files,
+    ask,
+    ask_together,
+    leader_and_followers,
+    peerd,
+    promises_of,
+    wait_for_agreement,
+)
+
+FRUITS = ("apple on table", "lemon on table", "orange on table")
+TOTAL, SHARED = 6, 3
+SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("sharing")
+    with Cluster(folder, ["ada", "bob", "cleo"], each={"bob": SLOW, "cleo": SLOW}) as three:
+        three.start()
+        three.pair_all()
+        three.wait_for_leader()
+        for warming in [ask(node, "apple on table", steps=3, shared=0) for node in three.nodes]:
+            warming.finished()
+        yield three
+
+
+def calls_since(cluster: Cluster, before: dict[str, int]) -> dict[str, int]:
+    return {name: calls - before[name] for name, calls in cluster.denoiser_calls().items()}
+
+
+def by_lead(asked: Sequence[Asked]) -> tuple[Asked, list[Asked]]:
+    """The one whose prompt ran the shared steps, and the others."""
+    (lead,) = [one for one in asked if one.first(PlanMade).leads]
+    return lead, [one for one in asked if one is not lead]
+
+
+def test_shared_steps_run_once_and_the_lead_gets_exactly_the_picture_that_it_would_have_got_alone(
+    cluster: Cluster,
+) -> None:
+    before = cluster.denoiser_calls()
+    together = ask_together(cluster.nodes, FRUITS, "trio", steps=TOTAL, shared=SHARED, seed=7)
+    pictures = {one.tale.prompt: one.finished(PICTURE_S) for one in together}
+    assert calls_since(cluster, before) == {"ada": TOTAL, "bob": TOTAL - SHARED, "cleo": TOTAL - SHARED}
+    assert [picture.denoiser_calls for picture in pictures.values()] == [TOTAL - SHARED] * len(FRUITS)
+
+    lead, others = by_lead(together)
+    assert lead.first(PlanMade).executor == cluster["ada"].client.view().id
+    assert {other.first(HandedOff).step for other in others} == {SHARED}
+    # Anybody's engine makes the same bits: each prompt alone, and not at the node that made it before.
+    elsewhere = [cluster["bob"], cluster["cleo"], cluster["ada"]]
+    alone = [ask(node, prompt, steps=TOTAL, shared=0, seed=7) for node, prompt in zip(elsewhere, FRUITS, strict=True)]
+    same = [one.tale.prompt for one in alone if one.finished().pixels_sha256 == pictures[one.tale.prompt].pixels_sha256]
+    assert same == [lead.tale.prompt]
+    assert pictures[lead.tale.prompt].exact
+    assert len({picture.pixels_sha256 for picture in pictures.values()}) == len(FRUITS)
+
+
+def test_unlike_prompts_in_one_named_group_do_not_share(cluster: Cluster) -> None:
+    before = cluster.denoiser_calls()
+    nodes, prompts = cluster.nodes[:2], ("apple on table", "a car on the beach")
+    unlike = ask_together(nodes, prompts, "unlike", steps=2, shared=1, seed=7)
+    for one in unlike:
+        one.finished()
+        plan = one.first(PlanMade)
+        assert (plan.shared_steps, plan.shared_with) == (0, ())
+    assert sum(calls_since(cluster, before).values()) == 4
+
+
+def test_a_named_group_waits_for_its_number_and_no_longer_than_asked(cluster: Cluster) -> None:
+    ada, bob, _ = cluster.nodes
+    first = ask(ada, FRUITS[0], group_name="pair", group_size=2, wait_s=60.0, steps=2, shared=1, seed=7)
+    first.first(Queued)
+    lonely = ask(bob, FRUITS[1], group_name="nobody else comes", group_size=2, wait_s=0.5, steps=2, shared=1, seed=7)
+    assert lonely.first(PlanMade).shared_with == ()
+    assert not [notice for notice in first.notices if isinstance(notice, PlanMade)], "it waits for the second"
+    second = ask(bob, FRUITS[1], group_name="pair", group_size=2, wait_s=60.0, steps=2, shared=1, seed=7)
+    assert first.first(PlanMade).shared_with == (second.request,)
+    assert second.first(PlanMade).shared_with == (first.request,)
+    for one in (first, lonely, second):
+        one.finished()
+
+
+def test_share_nothing_leaves_nothing_for_peers(cluster: Cluster) -> None:
+    secret = "a violet zeppelin on table"
+    leader, (asker, other) = leader_and_followers(cluster)
+    before = cluster.denoiser_calls()
+    alone = ask(asker, secret, share="nothing", steps=2, seed=7)
+    alone.finished()
+    assert calls_since(cluster, before) == {asker.name: 2, leader.name: 0, other.name: 0}
+    for node in (leader, other):
+        for file in [*all_files(node.home), node.log]:
+            content = file.read_bytes()
+            assert secret.encode() not in content, f"{node.name} knows the prompt from {file.name}"
+            assert alone.request.encode() not in content, f"{node.name} knows of the request from {file.name}"
+        assert not [plan for plan in promises_of(node) if alone.request in plan.requests]
+
+
+def test_a_plan_says_what_then_happens(cluster: Cluster) -> None:
+    ada = cluster["ada"]
+    wait_for_agreement(*cluster.nodes)
+    words = ("--steps", str(TOTAL), "--shared", str(SHARED), "--seed", "7", "--json")
+    told = json.loads(peerd(ada.home, "plan", *FRUITS, *words).stdout)
+    assert told["denoiser_calls"] == SHARED + len(FRUITS) * (TOTAL - SHARED)
+    assert told["denoiser_calls_alone"] == len(FRUITS) * TOTAL
+    assert 0 < told["seconds"] < told["seconds_alone"] * 1.25 + 0.5
+
+    before = cluster.denoiser_calls()
+    together = ask_together(cluster.nodes, FRUITS, "planned", steps=TOTAL, shared=SHARED, seed=7)
+    for one in together:
+        one.finished()
+    (group,) = told["groups"]
+    plan = together[0].first(PlanMade)
+    assert sorted(group["prompts"]) == sorted(FRUITS)
+    assert (group["shared_steps"], group["executor"]) == (plan.shared_steps, plan.executor)
+    assert sum(calls_since(cluster, before).values()) == told["denoiser_calls"]
+    crossed = sum(one.tale.crossed.size for one in together if one.tale.crossed)
+    assert crossed == pytest.approx(told["handoff_bytes"], rel=0.05)
