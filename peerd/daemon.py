@@ -84,9 +84,6 @@ async def _run(options: UpOptions) -> None:
     lock = config.lock_home(home)
     try:
         async with _composed(home, config.read_config(home), options) as (runtime, hands):
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, runtime.stop)
             await runtime.run(hands)
             sd_notify.stopping()
     finally:
@@ -131,6 +128,8 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
         boot = BootNonce(secrets.token_hex(16))
         node = Node(identity.node, boot, store.recall(), profile(), settings.network.heartbeat_s, boot_time_s())
         runtime = Runtime(node)
+        for number in (signal.SIGTERM, signal.SIGINT):  # before anyone is told that this node is ready
+            asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         board = NoticeBoard()
         outbox = Outbox(store, registry, home / "pictures")
         transport = Transport(

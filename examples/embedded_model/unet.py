@@ -1,17 +1,17 @@
-"""Trains the denoiser on latents and captions: v-prediction, two processes that add up what they learn.
+"""Trains the denoiser on latents and captions: v-prediction, two processes that average their weights.
 
-Here lives the loop only. Each process has one thread, its own batches and its own optimizer. Every few steps it adds
-what it has learnt since to weights in shared memory and goes on from there; it never waits, for on a busy host one of
-the two is always behind. Rank 0 keeps the clock, the running average and the checkpoint.
+Here lives the loop only. Each process has one thread, its own batches and its own optimizer; every MEET_EVERY steps
+both go on from the mean of their weights. (Adding up what both learnt, without waiting, overshoots.) Rank 0 keeps the
+clock, the running average and the checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
-import time
 from typing import Any
 
 import torch
@@ -35,7 +35,8 @@ from models import new_scheduler, new_unet
 from text import load_text_encoder, make_tokenizer, tokens_of
 
 CHECKPOINT = WORK / "unet.safetensors"
-BATCH, RATE, EMPTY_SHARE, MEET_EVERY = 16, 1.2e-3, 0.1, 8
+BATCH, RATE, EMPTY_SHARE, MEET_EVERY = 16, 1.2e-3, 0.1, 4
+SHAPING = (0.25, 0.75)  # of all noise levels
 
 
 class Diet:
@@ -67,18 +68,20 @@ class Diet:
 
 
 def velocity_loss(unet: UNet2DConditionModel, diet: Diet, scheduler: Any) -> torch.Tensor:
-    """Mean squared error of the predicted velocity at random noise levels (one of each of BATCH bands)."""
+    """Mean squared error of the predicted velocity at random noise levels."""
     clean, states = diet.batch()
     noise = torch.randn(clean.shape, generator=diet.generator).contiguous(memory_format=torch.channels_last)
-    bands = (torch.arange(BATCH) + torch.rand(BATCH, generator=diet.generator)) * (1000 / BATCH)
-    levels = bands.long().clamp(max=999)
+    # Shapes are decided at middling noise, so two thirds of the batch go there; the rest is spread over all levels.
+    spread = (torch.arange(BATCH) + torch.rand(BATCH, generator=diet.generator)) / BATCH
+    spread = torch.where(torch.arange(BATCH) % 3 > 0, SHAPING[0] + (SHAPING[1] - SHAPING[0]) * spread, spread)
+    levels = (spread * 1000).long().clamp(max=999)
     with torch.autocast("cpu", torch.bfloat16):
         got = unet(scheduler.add_noise(clean, noise, levels), levels, states).sample
     return (got.float() - scheduler.get_velocity(clean, noise, levels)).pow(2).mean()
 
 
-def work(rank: int, minutes: float, middle: torch.Tensor, control: torch.Tensor, lock: Any) -> None:
-    """One process of the training; `control` carries the learning rate (0 before the start, -1 for the end)."""
+def work(rank: int, minutes: float, everyone: torch.Tensor, control: torch.Tensor, barrier: Any) -> None:
+    """One process of the training; `control` carries the learning rate (-1 for the end)."""
     quiet()
     if rank > 0:
         os.setsid()  # where the kernel shares time among sessions, one each
@@ -95,6 +98,10 @@ def work(rank: int, minutes: float, middle: torch.Tensor, control: torch.Tensor,
         average.weights = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
         average.seen = note["seen"]
         del tensors
+    views, at = [], 0
+    for parameter in parameters:
+        views.append(slice(at, at + parameter.numel()))
+        at += parameter.numel()
     budget, recent = Budget(minutes, note["spent"]), 0.0
     budget.steps = note["steps"]
 
@@ -106,52 +113,44 @@ def work(rank: int, minutes: float, middle: torch.Tensor, control: torch.Tensor,
         (WORK / "unet.json").write_text(json.dumps(now))
 
     def meet() -> None:
-        with torch.no_grad(), lock:
-            at = 0
-            for parameter, before in zip(parameters, met, strict=True):
-                shared = middle[at : at + parameter.numel()].view(parameter.shape)
-                shared += parameter - before
-                before.copy_(shared)
-                parameter.copy_(shared)
-                at += parameter.numel()
+        """Every process ends up with the mean of all weights."""
+        with torch.no_grad():
+            for parameter, view in zip(parameters, views, strict=True):
+                everyone[rank, view] = parameter.reshape(-1)
+            barrier.wait()
+            for parameter, view in zip(parameters, views, strict=True):
+                parameter.copy_(everyone[:, view].mean(dim=0).reshape(parameter.shape))
+            barrier.wait()
 
-    met = [torch.zeros_like(p) if rank == 0 else p.detach().clone() for p in parameters]
-    if rank == 0:
-        meet()  # puts the first weights, from which all start, into the empty middle
-    clock = iter(budget)
-    step = 0
-    while True:
+    clock, rate = iter(budget), RATE
+    for step in itertools.count():
         if rank == 0:
-            control[0] = RATE * next(clock, -1.0 / RATE)
-        elif os.getppid() == 1:
-            break
-        rate = float(control[0])
-        if rate < 0:
-            break
-        if rate == 0:
-            time.sleep(0.2)
-            continue
+            factor = next(clock, None)
+            if step % MEET_EVERY == 0:
+                control[0] = -1.0 if factor is None else RATE * factor
+        if step % MEET_EVERY == 0:
+            meet()
+            if rank == 0 and budget.save_due():
+                save()
+            rate = float(control[0])
+            if rate < 0:
+                break
         loss = velocity_loss(unet, diet, scheduler)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         set_rate(optimizer, rate)
         optimizer.step()
         optimizer.zero_grad()
-        if step % MEET_EVERY == MEET_EVERY - 1:
-            meet()
-        step += 1
-        if step % 200 == 0:
+        if step % 200 == 199:
             diet.refresh()
         if rank == 0:
             average.update(unet)
-            recent = float(loss.detach()) if step == 1 else 0.99 * recent + 0.01 * float(loss.detach())
+            recent = float(loss.detach()) if step == 0 else 0.99 * recent + 0.01 * float(loss.detach())
             if budget.steps % 100 == 0:
                 say(
                     f"step {budget.steps} {budget.spent:.0f} s rate {rate:.1e} "
                     f"loss {recent:.4f} ({len(diet.scenes)} latents)"
                 )
-            if budget.save_due():
-                save()
     if rank == 0:
         save()
         say(f"unet done after {budget.steps} steps, loss {recent:.4f}")
@@ -164,17 +163,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     size = sum(p.numel() for p in new_unet().parameters())
-    middle = torch.zeros(size).share_memory_()
+    everyone = torch.zeros(options.workers, size).share_memory_()
     control = torch.zeros(1, dtype=torch.float64).share_memory_()
     context = mp.get_context("spawn")
-    lock = context.Lock()
+    barrier = context.Barrier(options.workers, timeout=600)
     helpers = [
-        context.Process(target=work, args=(rank, options.minutes, middle, control, lock), daemon=True)
+        context.Process(target=work, args=(rank, options.minutes, everyone, control, barrier), daemon=True)
         for rank in range(1, options.workers)
     ]
     for helper in helpers:
         helper.start()
-    work(0, options.minutes, middle, control, lock)
+    work(0, options.minutes, everyone, control, barrier)
     for helper in helpers:
         helper.join(60)
 

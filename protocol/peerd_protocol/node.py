@@ -286,11 +286,11 @@ class Node:
             case PlanTold(plan=plan):
                 if fenced := self._fence(sender, plan.attempt):
                     return fenced
-                return [*self._origin.told(plan, self._runner.bound), *self._runner.told(plan, now_s)]
+                return [*self._origin.told(plan, self._runner.bound, now_s), *self._runner.told(plan, now_s)]
             case Progress():
                 return self._runner.progressed(sender, message, now_s)
             case LocalProgress():
-                return self._origin.progressed(sender, message)
+                return self._origin.progressed(sender, message, now_s)
             case GroupEnded():
                 return self._leader.ended(sender, message, now_s)
             case RequestFailed():

@@ -4,6 +4,7 @@ Messages arrive in order, engines take one tick a step, planning is a few obviou
 slow or dead, it says. Never here: a rule of the protocol.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -107,10 +108,13 @@ class LittleWorld:
     def boot(self, name: str) -> None:
         """Start a node, on the disk of its earlier life if there was one."""
         me, self._boots = NodeId(name), self._boots + 1
-        disk = self.places[me].disk if me in self.places else {}
+        earlier = self.places.get(me)
+        disk = earlier.disk if earlier is not None else {}
         profile = Profile(model="m", engine=name not in self._engineless, steps_per_second=10.0)
-        node = Node(me, BootNonce(f"boot{self._boots}"), dict(disk), profile, 1.0, self.now_s)
-        self.places[me] = Place(node, disk)
+        place = Place(Node(me, BootNonce(f"boot{self._boots}"), dict(disk), profile, 1.0, self.now_s), disk)
+        if earlier is not None:  # what people have seen stays seen
+            place.notices, place.pictures = earlier.notices, earlier.pictures
+        self.places[me] = place
         for other, place in self.places.items():
             if other != me and place.alive:
                 self._meet(me, other)
@@ -129,6 +133,14 @@ class LittleWorld:
 
     def ask(self, name: str, request: Request) -> None:
         self._mail.append((NodeId(name), Asked(request)))
+
+    def echo_mail(self, rng: random.Random) -> None:
+        """Some of the messages under way arrive twice, and all of them in another order."""
+        said = [entry for entry in self._mail if isinstance(entry[1], Received)]
+        others = [entry for entry in self._mail if not isinstance(entry[1], Received)]
+        said += [entry for entry in said if rng.random() < 0.5]
+        rng.shuffle(said)
+        self._mail = others + said
 
     def tell(self, name: str, event: Event) -> None:
         self._mail.append((NodeId(name), event))

@@ -26,6 +26,8 @@ PLAN_WAIT_S = 12.0
 """Longest wait for a plan beyond the asker's own: a dead leader is replaced within 6 s, offers take 2 s each."""
 NOBODY_WAIT_S = 60.0
 """A device without an engine waits this long for a member that can run its request."""
+RUNNER_SILENCE_S = 10.0
+"""A runner tells its origin once per interval that it has the request in hand; after ten lost words it has not."""
 PREFIX = "request/"
 
 
@@ -38,6 +40,8 @@ class _Open:
     plan: GroupPlan | None = None
     runner: NodeId | None = None
     delivering: bool = False
+    heard_s: float = 0.0
+    step: int = 0
 
 
 class Origin:
@@ -71,6 +75,8 @@ class Origin:
     def ticked(self, leader: NodeId | None, term: Term | None, can_run: bool, now_s: float) -> list[Action | Order]:
         actions: list[Action | Order] = []
         for entry in list(self._open.values()):
+            if entry.runner not in (None, self._me) and now_s - entry.heard_s > RUNNER_SILENCE_S:
+                self._plan_anew(entry)
             if entry.plan is not None or entry.runner is not None:
                 continue
             if entry.request.share == "nothing":  # of an earlier boot
@@ -88,7 +94,7 @@ class Origin:
                 actions.append(Send(leader, Submit(request=entry.request)))
         return actions
 
-    def told(self, plan: GroupPlan, bound: frozenset[RequestId]) -> list[Action]:
+    def told(self, plan: GroupPlan, bound: frozenset[RequestId], now_s: float) -> list[Action]:
         """A plan came from the leader. `bound` are requests that this node already runs; they stay as they are."""
         actions: list[Action] = []
         for assignment in plan.assignments:
@@ -97,7 +103,7 @@ class Origin:
                 continue
             if entry.delivering or (entry.plan is not None and plan.attempt <= entry.plan.attempt):
                 continue
-            entry.plan, entry.runner = plan, assignment.runner
+            entry.plan, entry.runner, entry.heard_s = plan, assignment.runner, now_s
             notice = PlanMade(
                 executor=plan.executor,
                 runner=assignment.runner,
@@ -111,10 +117,14 @@ class Origin:
             actions.append(Tell(assignment.request, notice))
         return actions
 
-    def progressed(self, sender: NodeId, message: LocalProgress) -> list[Action]:
+    def progressed(self, sender: NodeId, message: LocalProgress, now_s: float) -> list[Action]:
         entry = self._open.get(message.request)
         if entry is None or entry.runner != sender:
             return []
+        entry.heard_s = now_s
+        if message.step == entry.step:
+            return []  # only a word that it is in hand
+        entry.step = message.step
         notice = LocalStep(
             runner=sender,
             step=message.step,
@@ -170,8 +180,13 @@ class Origin:
     def peer_lost(self, peer: NodeId) -> None:
         """Whoever ran requests for this node is gone: have them planned again."""
         for entry in self._open.values():
-            if entry.runner == peer and not entry.delivering:
-                entry.runner = entry.plan = entry.announced = None
+            if entry.runner == peer:
+                self._plan_anew(entry)
+
+    @staticmethod
+    def _plan_anew(entry: _Open) -> None:
+        if not entry.delivering:
+            entry.runner = entry.plan = entry.announced = None
 
     def cancelled(self, request: RequestId, leader: NodeId | None) -> list[Action]:
         entry = self._open.pop(request, None)

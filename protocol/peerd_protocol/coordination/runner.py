@@ -46,6 +46,9 @@ class _Part:
     bound: bool = False
     checkpoint: bytes | None = None
     tries: int = 0
+    step: int = 0
+    total: int = 0
+    beat_s: float = 0.0
 
 
 class Runner:
@@ -140,7 +143,21 @@ class Runner:
     def ticked(self, now_s: float) -> list[Action]:
         stale, self._stale = [Forget(key) for key in self._stale], []
         lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
-        return [*stale, *self._without_executor(lapsed, "the executor made no step for too long")]
+        gone_on = self._without_executor(lapsed, "the executor made no step for too long")
+        return [*stale, *gone_on, *self._beat(now_s)]
+
+    def _beat(self, now_s: float) -> list[Action]:
+        """Another's request is on loan here: its origin hears once per interval that it is still in hand."""
+        due = [part for part in self._parts.values() if part.assignment.origin != self._me and now_s >= part.beat_s]
+        for part in due:
+            part.beat_s = now_s + self._interval_s
+        return [
+            Send(
+                part.assignment.origin,
+                LocalProgress(request=part.assignment.request, step=part.step, total=part.total),
+            )
+            for part in due
+        ]
 
     def peer_lost(self, peer: NodeId) -> list[Action]:
         lost = [part for part in self._waiting() if part.executor == peer]
@@ -178,6 +195,7 @@ class Runner:
             return []
         request, origin = part.assignment.request, part.assignment.origin
         step, total, preview, side = event.step, event.total, event.preview, event.preview_side
+        part.step, part.total = step, total
         if origin == self._me:
             notice = LocalStep(runner=self._me, step=step, total=total, preview=preview, preview_side=side)
             return [Tell(request, notice)]
