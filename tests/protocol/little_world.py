@@ -236,6 +236,8 @@ class LittleWorld:
     def _plan(self, order: MakePlan) -> Planned:
         """Everyone who asks together shares; devices with an engine are asked in order of their names."""
         able = [node for node, profile in order.devices if profile.engine]
+        if not able:
+            return Planned(order.batch, (), tuple((request.id, "nobody has an engine") for request in order.requests))
         requests = sorted(order.requests, key=lambda request: request.id)
         return Planned(
             order.batch,
