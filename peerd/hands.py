@@ -16,22 +16,20 @@ from peerd.outbox import Outbox
 from peerd.planning.planner import make_plan
 from peerd.planning.policy import consider
 from peerd.planning.settings import PlanSettings
+from peerd.runtime import Write
 from peerd.store import Store
 from peerd.works import Works
 from peerd_protocol.actions import (
     Consider,
     Deliver,
     Denoise,
-    Forget,
     MakePlan,
     MergeRoster,
-    Predict,
-    Remember,
     Send,
     ShareRoster,
     Tell,
 )
-from peerd_protocol.errors import PeerdError
+from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.events import Considered, DeliveryFailed, Event, Planned, RosterChanged
 from peerd_protocol.messages import RosterShare
 from peerd_protocol.notices import Failed
@@ -56,18 +54,18 @@ class DaemonHands:
     roster_changed: Callable[[], RosterChanged]
     """Tells the adapters; the event is for the node."""
 
-    def write(self, batch: list[Remember | Forget]) -> None:
+    def write(self, batch: list[Write]) -> None:
         self.store.write(batch)
 
     def send(self, action: Send) -> None:
         self.transport.send(action.to, action.message)
 
-    def predict(self, action: Predict) -> None:
-        self.store.predict(action.plan)
-
     def tell(self, action: Tell) -> None:
         if isinstance(action.notice, Failed):
-            self.outbox.forget(action.request)
+            try:
+                self.outbox.forget(action.request)
+            except LocalError as error:
+                log.warning("a request that ended is not forgotten: %s", error)
         self.board.tell(action.request, action.notice)
 
     def share_roster(self, action: ShareRoster) -> None:

@@ -1,8 +1,11 @@
 """The loop: events in, actions out, carried out in order.
 
 Here lives the one queue of the daemon, its clock, and the tasks that long actions run in. Whatever happens becomes an
-event; `Node.step` answers with actions; `Hands` carry them out. A `Remember` is on disk before anything that follows
-it. Never here: a rule of the protocol, or how one action is done.
+event; `Node.step` answers with actions; `Hands` carry them out. What is to be remembered, and what a plan promises, is
+on disk before anything that follows it.
+
+A full disk owes those writes. While it does, this node says nothing to peers, who go on without it as if it were
+away, and runs nothing; its own people hear why. Never here: a rule of the protocol, or how one action is done.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
+from peerd.state_file import NoRoomError
 from peerd_protocol.actions import (
     Action,
     Consider,
@@ -27,13 +31,16 @@ from peerd_protocol.actions import (
     Tell,
     Warn,
 )
-from peerd_protocol.events import Event, Leaving, Ticked
+from peerd_protocol.errors import LocalError
+from peerd_protocol.events import DeliveryFailed, Event, Leaving, Ticked, WorkFailed
 from peerd_protocol.node import Node
 
 log = logging.getLogger("peerd.runtime")
 
 TICK_S = 0.1
 """The coarsest clock that the election's stagger of 0.25 s bears; an idle daemon stays below 1 % of a core with it."""
+DISK_RETRY_S = 0.5
+"""Between two tries of a disk that was full."""
 EVENTS_MAX = 10_000
 """Events waiting for the loop. Beyond it messages of peers are dropped, as a network may drop them."""
 
@@ -43,15 +50,17 @@ def boot_time_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+Write = Remember | Forget | Predict
+
+
 class Hands(Protocol):
     """How actions are carried out. The short ones return at once; the long ones run as tasks and post their result."""
 
-    def write(self, batch: list[Remember | Forget]) -> None:
-        """Make the whole batch durable. Raises LocalError when the disk refuses."""
+    def write(self, batch: list[Write]) -> None:
+        """Make the whole batch durable. Raises NoRoomError when the disk is full, and then nothing of it is."""
         ...
 
     def send(self, action: Send) -> None: ...
-    def predict(self, action: Predict) -> None: ...
     def tell(self, action: Tell) -> None: ...
     def share_roster(self, action: ShareRoster) -> None: ...
     def merge_roster(self, action: MergeRoster) -> Event | None: ...
@@ -68,6 +77,10 @@ class Runtime:
         self.node = node
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_MAX)
         self._works: dict[str, asyncio.Task[None]] = {}
+        self._owed: list[Write] = []
+        self._refused = ""
+        """The disk's sentence while anything is owed."""
+        self._retry_s = 0.0
         self._stopping = asyncio.Event()
         self.dropped_events = 0
 
@@ -100,33 +113,67 @@ class Runtime:
                 work.cancel()
 
     def _perform(self, actions: list[Action], hands: Hands, tasks: asyncio.TaskGroup) -> None:
-        batch: list[Remember | Forget] = []
+        batch: list[Write] = []
+        if self._refused and boot_time_s() >= self._retry_s:
+            self._write([], hands)
         for action in actions:
-            if isinstance(action, Remember | Forget):
+            if isinstance(action, Write):
                 batch.append(action)
                 continue
             if batch:
-                hands.write(batch)
+                self._write(batch, hands)
                 batch = []
-            self._do(action, hands, tasks)
+            if self._refused:
+                self._do_without_disk(action, hands, tasks)
+            else:
+                self._do(action, hands, tasks)
         if batch:
-            hands.write(batch)
+            self._write(batch, hands)
+
+    def _write(self, batch: list[Write], hands: Hands) -> None:
+        """Everything that is owed, and then the batch; or all of it is owed."""
+        self._owed = _without_outdated([*self._owed, *batch])
+        try:
+            hands.write(self._owed)
+        except NoRoomError as error:
+            if not self._refused:
+                log.error("this node is silent until its disk takes something again: %s", error)
+            self._refused, self._retry_s = str(error), boot_time_s() + DISK_RETRY_S
+        else:
+            if self._refused:
+                log.info("the disk takes something again")
+            self._owed, self._refused = [], ""
+
+    def _do_without_disk(self, action: Action, hands: Hands, tasks: asyncio.TaskGroup) -> None:
+        """Nothing that follows an owed write may leave or start."""
+        match action:
+            case Send() | ShareRoster() | MergeRoster():
+                pass  # peers say again what they need to
+            case Denoise():
+                self.post(WorkFailed(action.work, self._refused))
+            case Deliver():
+                self.post(DeliveryFailed(action.request.id, self._refused))
+            case _:
+                self._do(action, hands, tasks)
 
     def _do(self, action: Action, hands: Hands, tasks: asyncio.TaskGroup) -> None:
         match action:
-            case Remember() | Forget():
-                hands.write([action])
+            case Remember() | Forget() | Predict():
+                self._write([action], hands)
             case Send():
                 hands.send(action)
-            case Predict():
-                hands.predict(action)
             case Tell():
                 hands.tell(action)
             case ShareRoster():
                 hands.share_roster(action)
             case MergeRoster():
-                if changed := hands.merge_roster(action):
-                    self.post(changed)
+                try:
+                    changed = hands.merge_roster(action)
+                except LocalError as error:
+                    log.warning("what a peer shared of the roster is not kept: %s", error)  # it shares it again
+                else:
+                    if changed:
+                        self.post(changed)
             case Consider():
                 self.post(hands.consider(action))
             case MakePlan():
@@ -147,3 +194,13 @@ class Runtime:
         task = tasks.create_task(work, name=name)
         self._works[name] = task
         task.add_done_callback(lambda done: self._works.pop(name, None) if self._works.get(name) is done else None)
+
+
+def _without_outdated(owed: list[Write]) -> list[Write]:
+    """Of several writes to one place the last, so that what is owed does not grow with time."""
+    latest: dict[tuple[str, str], Write] = {}
+    for write in owed:
+        place = ("plan", str(write.plan.group)) if isinstance(write, Predict) else ("memory", write.key)
+        latest.pop(place, None)
+        latest[place] = write
+    return list(latest.values())

@@ -17,6 +17,10 @@ BUSY_S = 5.0
 ASIDE_MAX = 100
 
 
+class NoRoomError(LocalError):
+    """The disk takes nothing now. What it holds is whole, and later it may take more."""
+
+
 class StateFile:
     """WAL and synchronous=FULL. Safe from several threads: one transaction at a time."""
 
@@ -93,7 +97,7 @@ class StateFile:
                 "with an empty one."
             )
         if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            return LocalError(
+            return NoRoomError(
                 f"The disk that holds {self._path} is full or failing ({error}); free some space and try again, "
                 "nothing was lost."
             )

@@ -12,7 +12,7 @@ from typing import assert_never
 import msgspec
 
 from peerd.state_file import StateFile
-from peerd_protocol.actions import Forget, Remember
+from peerd_protocol.actions import Forget, Predict, Remember
 from peerd_protocol.ids import GroupId, RequestId
 from peerd_protocol.plan import Forecast, GroupPlan
 
@@ -73,7 +73,7 @@ class Store:
 
     # ---- memory --------------------------------------------------------------------------------------------
 
-    def write(self, batch: Sequence[Remember | Forget]) -> None:
+    def write(self, batch: Sequence[Remember | Forget | Predict]) -> None:
         """The whole batch or nothing of it; on disk when this returns."""
         with self._file.transaction() as base:
             for action in batch:
@@ -82,6 +82,8 @@ class Store:
                         base.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (key, value))
                     case Forget(key):
                         base.execute("DELETE FROM memory WHERE key = ?", (key,))
+                    case Predict(plan):
+                        _predict(base, plan)
                     case _:
                         assert_never(action)
 
@@ -118,18 +120,6 @@ class Store:
             return _result(base, request)
 
     # ---- promises and outcomes -----------------------------------------------------------------------------
-
-    def predict(self, plan: GroupPlan) -> None:
-        """Record what a plan promises. Prompts are left out: the leader need not keep other people's words."""
-        bare = msgspec.structs.replace(plan, assignments=())
-        with self._file.transaction() as base:
-            base.execute(
-                "INSERT OR REPLACE INTO promises (group_id, attempt, plan) VALUES (?, ?, ?)",
-                (plan.group, msgspec.json.encode(plan.attempt), msgspec.json.encode(bare)),
-            )
-            base.execute(
-                "DELETE FROM promises WHERE number <= (SELECT max(number) FROM promises) - ?", (PROMISES_KEPT_MAX,)
-            )
 
     def promises(self) -> list[GroupPlan]:
         """All kept promises, the oldest first, without the members' prompts."""
@@ -179,6 +169,16 @@ class Store:
                     "INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, (SELECT ifnull(max(used), 0) + 1 FROM speeds))",
                     (model, width, height, speed),
                 )
+
+
+def _predict(base: sqlite3.Connection, plan: GroupPlan) -> None:
+    """Record what a plan promises. Prompts are left out: the leader need not keep other people's words."""
+    bare = msgspec.structs.replace(plan, assignments=())
+    base.execute(
+        "INSERT OR REPLACE INTO promises (group_id, attempt, plan) VALUES (?, ?, ?)",
+        (plan.group, msgspec.json.encode(plan.attempt), msgspec.json.encode(bare)),
+    )
+    base.execute("DELETE FROM promises WHERE number <= (SELECT max(number) FROM promises) - ?", (PROMISES_KEPT_MAX,))
 
 
 def _result(base: sqlite3.Connection, request: RequestId) -> Result | None:

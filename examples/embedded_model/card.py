@@ -53,7 +53,8 @@ thing and place stayed out of the model's training.
 
 {table}
 
-`python examples/embedded_model/evaluate.py --solvers` prints this table again from this folder.
+`python examples/embedded_model/evaluate.py` prints this table again from this folder; with `--solvers` the rows of the
+schedulers.
 {wrong}
 ## How it was made
 
@@ -77,11 +78,13 @@ def main() -> None:
     """Fills the card in and puts it, the sheet and the licence into the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figures", type=Path, help="what evaluate.py --json wrote")
+    parser.add_argument("solvers", type=Path, help="what evaluate.py --solvers --json wrote")
     parser.add_argument("sheet", type=Path, help="what evaluate.py --sheet wrote")
     parser.add_argument("--folder", type=Path, default=SHIPPED)
     options = parser.parse_args()
-    figures = json.loads(options.figures.read_text())
-    lines = ["| what | measured | goal |", "|---|---|---|", *("| " + " | ".join(row) + " |" for row in figures["rows"])]
+    figures, solvers = (json.loads(path.read_text()) for path in (options.figures, options.solvers))
+    rows = ["what", "measured: things / places", "goal"], ["---"] * 3, *figures["rows"], *solvers["rows"]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     wrong = "; ".join(figures["wrong"][:24])
     card = TEXT.format(
         nouns=len(NOUNS), places=len(PLACES), things=", ".join(noun.name for noun in NOUNS), where=", ".join(PLACES),

@@ -31,7 +31,7 @@ from vae import picture_loss, to_tensor
 
 CHECKPOINT = WORK / "grow.safetensors"
 BATCH, RATE, PATCH = 8, 1e-3, 10
-DECODER_SHARE, WHOLE_SHARE = 0.8, 0.65  # of all time; of the decoder's time before it sees whole pictures
+DECODER_SHARE, WHOLE_SHARE = 0.9, 0.65  # of all time; of the decoder's time before it sees whole pictures
 
 
 def grown(small: AutoencoderKL) -> AutoencoderKL:

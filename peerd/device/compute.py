@@ -4,6 +4,7 @@ Speeds are learnt per model and picture size: a call's scheduler costs next to n
 never measured is 0.0; the engine's `measure` gives the first figure. Never here: torch, or what follows from a speed.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +12,10 @@ from typing import Protocol
 
 import psutil
 
+from peerd_protocol.errors import LocalError
 from peerd_protocol.plan import Call
+
+log = logging.getLogger("peerd.device")
 
 WEIGHT = 0.2
 """Of each new step. After the eleven steps of one picture a device that was slowed is known to nine tenths."""
@@ -92,11 +96,16 @@ class Speeds:
         return next((1 / seconds for key, seconds in reversed(self._seconds.items()) if key[0] == model), 0.0)
 
     def save(self) -> None:
-        """Write what is new to the shelf."""
-        if self._shelf is not None and self._unsaved:
+        """Write what is new to the shelf. One that can't take it is asked again later: no step fails for a figure."""
+        if self._shelf is None or not self._unsaved:
+            return
+        self._saved_at_s = self._clock_s()
+        try:
             self._shelf.save_speeds({key: 1 / self._seconds[key] for key in self._unsaved if key in self._seconds})
+        except LocalError as error:
+            log.warning("measured speeds are not saved: %s", error)
+        else:
             self._unsaved.clear()
-            self._saved_at_s = self._clock_s()
 
 
 def _key(call: Call) -> SpeedKey:

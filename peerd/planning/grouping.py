@@ -57,14 +57,22 @@ def link_all(requests: Sequence[Request], similar_min: float) -> dict[Pair, floa
 
 def components(names: Iterable[RequestId], links: Links) -> list[list[RequestId]]:
     """The connected parts of the link graph, each sorted, in the order of their lowest ids."""
-    if not links:
-        return [[name] for name in sorted(names)]
-    import networkx  # 21 MiB resident: a daemon that never had two prompts to compare does without
-
-    graph = networkx.Graph()
-    graph.add_nodes_from(names)
-    graph.add_edges_from((first, second) for first, second in links)
-    return sorted(sorted(part) for part in networkx.connected_components(graph))
+    near: dict[RequestId, set[RequestId]] = {name: set() for name in sorted(names)}
+    for first, second in links:
+        near[first].add(second)
+        near[second].add(first)
+    parts: list[list[RequestId]] = []
+    left = dict.fromkeys(near)
+    while left:
+        part, reached = [], [next(iter(left))]
+        while reached:
+            name = reached.pop()
+            if name in left:
+                del left[name]
+                part.append(name)
+                reached.extend(near[name])
+        parts.append(sorted(part))
+    return parts
 
 
 def group(names: Iterable[RequestId], links: Links) -> list[tuple[RequestId, ...]]:

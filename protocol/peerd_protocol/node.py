@@ -271,7 +271,8 @@ class Node:
             case Submit(request=request):
                 if self._led is None:
                     return [Send(sender, self._election.fenced())]
-                return self._leader.submitted(sender, request, self._living | {self.me}, now_s)
+                told = self._leader.submitted(sender, request, self._living | {self.me}, now_s)
+                return [*told, *self._leader.ticked(self.devices, now_s)]  # a group that is full now waits no longer
             case Withdraw(request=request):
                 withdrawn = self._leader.withdrawn(sender, request)
                 return [

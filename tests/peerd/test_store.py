@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from peerd.store import FILE_NAME, PROMISES_KEPT_MAX, Outcome, Result, Store
-from peerd_protocol.actions import Forget, Remember
+from peerd_protocol.actions import Forget, Predict, Remember
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, NodeId, RequestId, Term
 from peerd_protocol.plan import Assignment, Call, Forecast, GroupPlan
@@ -93,9 +93,9 @@ def test_a_request_has_one_result_for_ever(tmp_path: Path) -> None:
 
 def test_promises_are_kept_beside_outcomes_and_without_prompts(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
-        store.predict(group_plan("g"))
-        store.predict(group_plan("g", number=2, seconds=3.0))
-        store.predict(group_plan("g", number=2, seconds=3.0))
+        store.write([Predict(group_plan("g"))])
+        store.write([Predict(group_plan("g", number=2, seconds=3.0))])
+        store.write([Predict(group_plan("g", number=2, seconds=3.0))])
         store.turned_out(Outcome(request=RequestId("r"), group=GroupId("g"), seconds=3.2, denoiser_calls=11))
         store.turned_out(Outcome(request=RequestId("r"), group=GroupId("g"), seconds=9.9, denoiser_calls=11))
         assert [plan.attempt.number for plan in store.promises()] == [1, 2]
@@ -112,7 +112,7 @@ def test_old_promises_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert PROMISES_KEPT_MAX > 1_000
     with opened(tmp_path) as store:
         for number in range(6):
-            store.predict(group_plan(f"g{number}"))
+            store.write([Predict(group_plan(f"g{number}"))])
         assert [plan.group for plan in store.promises()] == ["g3", "g4", "g5"]
 
 

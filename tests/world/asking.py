@@ -134,10 +134,21 @@ def status_at(seer: NodeProcess, seen: str) -> str:
 
 
 def promises_of(node: NodeProcess) -> list[GroupPlan]:
-    """The plans whose promises lie in this node's state file, read beside the running daemon."""
-    with closing(sqlite3.connect(f"file:{node.home / 'state.sqlite'}?mode=ro", uri=True)) as base:
-        rows = base.execute("SELECT plan FROM promises ORDER BY number").fetchall()
+    """The plans whose promises lie in this node's state file."""
+    rows = _rows(node, "SELECT plan FROM promises ORDER BY number")
     return [msgspec.json.decode(plan, type=GroupPlan) for (plan,) in rows]
+
+
+def open_requests_of(node: NodeProcess) -> list[RequestId]:
+    """The requests that its state file holds as neither done nor given up."""
+    rows = _rows(node, "SELECT key FROM memory WHERE key LIKE 'request/%' ORDER BY key")
+    return [RequestId(str(key).removeprefix("request/")) for (key,) in rows]
+
+
+def _rows(node: NodeProcess, query: str) -> list[tuple[bytes]]:
+    """Read beside the running daemon, or after it."""
+    with closing(sqlite3.connect(f"file:{node.home / 'state.sqlite'}?mode=ro", uri=True)) as base:
+        return base.execute(query).fetchall()
 
 
 def restart(*nodes: NodeProcess, options: Sequence[str] = ()) -> None:
@@ -188,7 +199,7 @@ def wait_until_gone(process: psutil.Process) -> None:
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
@@ -209,11 +220,11 @@ def begin(home: Path, *words: str, **environment: str) -> "subprocess.Popen[str]
 
 
 def peerd(home: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    process = begin(home, *words, **environment)
-    try:
-        stdout, stderr = process.communicate(timeout=PICTURE_S)
-    finally:
-        process.kill()
+    with begin(home, *words, **environment) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=PICTURE_S)
+        finally:
+            process.kill()
     return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
 
 

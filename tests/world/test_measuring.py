@@ -46,8 +46,7 @@ def executor_of_a_picture_for_two(cluster: Cluster, group: str) -> str:
 
 def test_a_device_that_was_slowed_is_known_after_one_request(cluster: Cluster) -> None:
     ada = cluster["ada"]
-    for name in ("ada", "bob"):
-        until(lambda fast=name: speed_of(cluster, fast) > 0, f"{name} has measured itself", PICTURE_S)
+    until(lambda: speed_of(cluster, "ada") and speed_of(cluster, "bob"), "both have measured themselves", PICTURE_S)
     assert executor_of_a_picture_for_two(cluster, "as they are") == "ada"
 
     end(ada)
@@ -61,9 +60,7 @@ def test_a_device_that_was_slowed_is_known_after_one_request(cluster: Cluster) -
     assert executor_of_a_picture_for_two(cluster, "ada is known now") == "bob"
 
 
-def test_a_device_without_an_engine_asks_and_a_member_makes_its_whole_picture(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_a_device_without_an_engine_asks_and_a_member_makes_its_whole_picture(cluster: Cluster, tmp_path: Path) -> None:
     _, bob, cleo = cluster.nodes
     wait_for_agreement(*cluster.nodes)
     before = cluster.denoiser_calls()

@@ -59,6 +59,14 @@ def forget_addresses(*nodes: NodeProcess) -> None:
         book.unlink()
 
 
+def wait_for_status(seer: NodeProcess, seen: str, status: str) -> None:
+    until(lambda: status_at(seer, seen) == status, f"{seer.name} sees that {seen} is {status}")
+
+
+def wait_until_it_leads(node: NodeProcess) -> None:
+    until(lambda: node.client.view().role == "lead", f"{node.name} leads")
+
+
 def ports_of(*nodes: NodeProcess) -> set[str]:
     return {node.client.view().endpoints[0] for node in nodes}
 
@@ -77,7 +85,7 @@ def test_a_leader_that_is_killed_is_missed_at_once_and_replaced(cluster: Cluster
     killed_s = time.monotonic()
     end(leader, signal.SIGKILL)
     for other in others:
-        until(lambda seer=other: status_at(seer, leader.name) == "dead", f"{other.name} misses {leader.name}")
+        wait_for_status(other, leader.name, "dead")
     missed_s = time.monotonic() - killed_s
     after = wait_for_agreement(*others)
     print(f"missed after {missed_s:.2f} s (refused re-dial), replaced after {time.monotonic() - killed_s:.2f} s")
@@ -90,7 +98,7 @@ def test_sigterm_says_goodbye(cluster: Cluster) -> None:
     leaving, others = leader_and_followers(cluster)
     end(leaving, signal.SIGTERM)
     for other in others:
-        until(lambda seer=other: status_at(seer, leaving.name) == "left", f"{other.name} hears {leaving.name} leave")
+        wait_for_status(other, leaving.name, "left")
     wait_for_agreement(*others)
 
 
@@ -110,7 +118,7 @@ def test_from_the_second_up_to_a_common_leader(cluster: Cluster) -> None:
     for known in ("by mDNS alone", "with remembered addresses"):
         if known == "by mDNS alone":
             forget_addresses(ada, bob)
-        until(lambda: ada.client.view().leader == ada.client.view().id, "ada leads by herself")
+        wait_until_it_leads(ada)
         began_s = time.monotonic()
         bob.start("--port", "0")
         bob.wait_until_up()
@@ -128,7 +136,7 @@ def test_without_mdns_and_addresses_they_do_not_meet_until_one_names_the_other(c
     forget_addresses(ada, bob)
     restart(ada, bob, options=("--no-mdns",))
     for node in (ada, bob):
-        until(lambda lonely=node: lonely.client.view().leader == lonely.client.view().id, f"{node.name} leads alone")
+        wait_until_it_leads(node)
     deadline_s = time.monotonic() + WATCH_S
     while time.monotonic() < deadline_s:
         assert agreement_of(ada, bob) is None, "nothing but mDNS or an address may bring them together"

@@ -154,7 +154,7 @@ def test_what_a_plan_promises_is_on_disk_before_the_first_step(cluster: Cluster,
     kept = [promise for node in cluster.nodes for promise in promises_of(node)]
     (promise,) = [promise for promise in kept if together[0].request in promise.requests]
     assert promise.forecast == plan.forecast
-    assert 0 < promise.forecast.seconds
+    assert promise.forecast.seconds > 0
     assert promise.forecast.denoiser_calls == 3 + 3 * 3
     for one in together:
         one.finished()

@@ -1,43 +1,43 @@
 """Sharing: three daemons with the real model run the common steps once, and every call is counted where it is made.
 
-ada is three times as fast as the others, so that a plan has one best executor whatever else this machine does.
 Never here: who may run shared steps (`test_negotiation.py`), or what goes wrong (`test_*_trouble.py`).
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+import psutil
 import pytest
 
 from peerd.demo.cluster import Cluster
-from peerd_protocol.notices import HandedOff, PlanMade, Queued
+from peerd_protocol.notices import HandedOff, LocalStep, PlanMade, Queued
 from tests.world.asking import (
     PICTURE_S,
     Asked,
     all_files,
     ask,
     ask_together,
+    end,
     leader_and_followers,
     peerd,
+    pid_of,
     promises_of,
     wait_for_agreement,
+    wait_for_engine,
+    wait_until_gone,
 )
 
 FRUITS = ("apple on table", "lemon on table", "orange on table")
 TOTAL, SHARED = 6, 3
-SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("sharing")
-    with Cluster(folder, ["ada", "bob", "cleo"], each={"bob": SLOW, "cleo": SLOW}) as three:
-        three.start()
-        three.pair_all()
-        three.wait_for_leader()
-        for warming in [ask(node, "apple on table", steps=3, shared=0) for node in three.nodes]:
-            warming.finished()
-        yield three
+@pytest.fixture
+def cluster(real_cluster: Cluster) -> Cluster:
+    wait_for_agreement(*real_cluster.nodes)
+    return real_cluster
 
 
 def calls_since(cluster: Cluster, before: dict[str, int]) -> dict[str, int]:
@@ -113,7 +113,6 @@ def test_share_nothing_leaves_nothing_for_peers(cluster: Cluster) -> None:
 
 def test_a_plan_says_what_then_happens(cluster: Cluster) -> None:
     ada = cluster["ada"]
-    wait_for_agreement(*cluster.nodes)
     words = ("--steps", str(TOTAL), "--shared", str(SHARED), "--seed", "7", "--json")
     told = json.loads(peerd(ada.home, "plan", *FRUITS, *words).stdout)
     assert told["denoiser_calls"] == SHARED + len(FRUITS) * (TOTAL - SHARED)
@@ -131,3 +130,25 @@ def test_a_plan_says_what_then_happens(cluster: Cluster) -> None:
     assert sum(calls_since(cluster, before).values()) == told["denoiser_calls"]
     crossed = sum(one.tale.crossed.size for one in together if one.tale.crossed)
     assert crossed == pytest.approx(told["handoff_bytes"], rel=0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what another process has mapped")
+def test_no_daemon_has_torch_in_its_process_and_none_is_heavy(cluster: Cluster) -> None:
+    """After all that was shared here."""
+    for node in cluster.nodes:
+        daemon = psutil.Process(pid_of(node))
+        loaded = {Path(mapped.path).name for mapped in daemon.memory_maps() if "/torch/" in mapped.path}
+        assert not loaded
+        assert any("/torch/" in mapped.path for mapped in wait_for_engine(node).memory_maps())
+        resident = daemon.memory_info().rss / 1e6
+        print(f"{node.name}: {resident:.0f} MB resident (goal <= 90)")
+        assert resident < 120
+
+
+def test_a_daemon_killed_in_the_middle_of_steps_leaves_no_engine_behind(cluster: Cluster) -> None:
+    """The last story here: cleo is not needed any more."""
+    cleo = cluster["cleo"]
+    ask(cleo, "apple on table", steps=200, shared=0).first(LocalStep)
+    engine = wait_for_engine(cleo)
+    end(cleo, signal.SIGKILL)
+    wait_until_gone(engine)
