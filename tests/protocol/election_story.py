@@ -138,3 +138,14 @@ def leading(recalled_counter: int = 0) -> Story:
     story.wait(2.3)
     assert story.plays(Role.LEAD)
     return story
+
+
+def candidate_among(*peers: str) -> Story:
+    """A story whose node has just asked: the best-ranked among ann and bob, who live."""
+    story = Story()
+    for peer in peers:
+        story.hear(ANN if peer == "ann" else BOB)
+    story.wait(2.2, lambda: [story.hear(ANN if peer == "ann" else BOB) for peer in peers])
+    story.wait(0.1)
+    assert story.plays(Role.CANDIDATE)
+    return story
