@@ -7,6 +7,8 @@ cut on its own, so that a new request touches one component only. Never here: ho
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
+import networkx
+
 from peerd.planning.similarity import Reading, read, similarity
 from peerd.planning.words import same_text
 from peerd_protocol.ids import RequestId
@@ -57,22 +59,10 @@ def link_all(requests: Sequence[Request], similar_min: float) -> dict[Pair, floa
 
 def components(names: Iterable[RequestId], links: Links) -> list[list[RequestId]]:
     """The connected parts of the link graph, each sorted, in the order of their lowest ids."""
-    near: dict[RequestId, set[RequestId]] = {name: set() for name in sorted(names)}
-    for first, second in links:
-        near[first].add(second)
-        near[second].add(first)
-    parts: list[list[RequestId]] = []
-    left = dict.fromkeys(near)
-    while left:
-        part, reached = [], [next(iter(left))]
-        while reached:
-            name = reached.pop()
-            if name in left:
-                del left[name]
-                part.append(name)
-                reached.extend(near[name])
-        parts.append(sorted(part))
-    return parts
+    graph = networkx.Graph()
+    graph.add_nodes_from(names)
+    graph.add_edges_from((first, second) for first, second in links)
+    return sorted(sorted(part) for part in networkx.connected_components(graph))
 
 
 def group(names: Iterable[RequestId], links: Links) -> list[tuple[RequestId, ...]]:
