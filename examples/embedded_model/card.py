@@ -34,8 +34,8 @@ grass", "a red car on the beach", "a cup on a book", "a tree near a river", with
 
 ## How to ask
 
-Settings it was judged with: guidance 3, 20 steps, DDIM; 11 steps are nearly as good. Any diffusers scheduler made
-`from_config` of the one here draws well. Without guidance shapes are loose; above 5 colours burn.
+Settings it was judged with: guidance 3, DDIM, 20 steps; 11 steps do as well. Any diffusers scheduler made
+`from_config` of the one here draws well. Euler ancestral draws the roundest shapes; PNDM wants 20 steps.
 
 - things: {things}
 - places: {where}
@@ -43,8 +43,8 @@ Settings it was judged with: guidance 3, 20 steps, DDIM; 11 steps are nearly as 
   green and yellow for apples
 - kinds, for any thing of the kind: {kinds}
 
-Case does not matter, articles and relations (on, in, at, near, by, under) hardly do. A word that it does not know has
-almost no effect.
+Case does not matter, articles and relations (on, in, at, near, by, under) hardly do. A word that it does not know is
+meant to have no effect.
 
 ## What it measured
 
@@ -64,8 +64,10 @@ linear betas from 0.00085 to 0.02 (pure noise at the end without zero-SNR rescal
 
 ## Limits
 
-One art style, one thing a picture, the place is scenery only: "under the table" looks like "on the table". Small parts
-(eyes, spokes, strings) are soft. It is a working model for sharing steps between devices, not for illustration.
+One art style, one thing a picture; the place is scenery only, so that "under the table" looks like "on the table".
+The eye is stricter than the judge: colours, size and place are right, but the UNet saw only some 200,000 samples of
+45,000 pictures, and outlines are lumpy. Fruit, car, tree and sunflower read well; animals, cups, thin and spoked things
+are rough. It is a working model for sharing steps between devices, not for illustration.
 
 ## Licence
 

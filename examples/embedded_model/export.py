@@ -86,6 +86,8 @@ def export(folder: Path) -> int:
         shutil.copy(TOKENIZER / name, fresh / "tokenizer" / name)
     for path in fresh.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
+    if folder.is_symlink():
+        folder.unlink()
     if folder.exists():
         for kept in folder.glob("*"):  # model card, licence, contact sheet
             if kept.is_file() and not (fresh / kept.name).exists():
