@@ -58,6 +58,7 @@ class Transport:
         self._errands: set[asyncio.Task[None]] = set()
         self._rebinding: asyncio.Task[None] | None = None
         self._doorkeeper: Doorkeeper | None = None
+        self._is_closing = False
         self._static_peers = StaticPeers(self._context, identity, roster, self)
         self._ways_in = {
             lane: Receiver(self._context, lane, identity.curve_secret, roster, self._heard) for lane in Lane
@@ -72,7 +73,9 @@ class Transport:
                 self._ways_in[Lane.BULK].bind(host, port + 1 if 0 < port < PORT_MAX else 0)
             except LocalError:  # peers learn the bulk port from our Hello, so any will do
                 self._ways_in[Lane.BULK].bind(host, 0)
+            self._doorkeeper.is_tested = True
             await self._prove_doors_are_shut()
+            self._doorkeeper.is_tested = False
         except BaseException:
             await self.close()
             raise
@@ -164,6 +167,7 @@ class Transport:
 
     async def close(self) -> None:
         """End everything. What was just sent may still leave for a moment."""
+        self._is_closing = True  # a Hello that arrives meanwhile opens no channel that nobody would close
         await self._static_peers.close()
         if self._rebinding is not None:
             self._rebinding.cancel()
@@ -206,7 +210,7 @@ class Transport:
     def _peer_for(self, node: NodeId) -> Peer | None:
         """The peer, made when it is a member and not this node; there are never more peers than members."""
         member = self._roster.member(node)
-        if member is None or node == self._identity.node:
+        if member is None or node == self._identity.node or self._is_closing:
             return None
         peer = self._peers.get(node)
         if peer is None:
