@@ -114,6 +114,7 @@ async def test_without_curve_nobody_is_let_in(new_station: NewStation, context: 
     async with asyncio.timeout(WAIT_S_MAX):
         await monitor.recv_multipart()
     plain.disable_monitor()
+    monitor.close(0)
     plain.close(0)
     await honest_word(ada, bob, 1)
     assert said(ada) == {1}
@@ -219,6 +220,7 @@ async def test_oversized_frames_end_the_connection_and_reach_nobody(
         async with asyncio.timeout(WAIT_S_MAX):
             await monitor.recv_multipart()
         attacker.socket.disable_monitor()
+        monitor.close(0)
         attacker.socket.close(0)
     await honest_word(ada, bob, 1)
     assert said(ada) == {1}
