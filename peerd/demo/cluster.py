@@ -116,7 +116,7 @@ class Cluster:
             if agreement is not None:
                 return agreement
             if time.monotonic() > deadline_s:
-                raise DemoFailed(f"There is no common leader after {within_s:g} s: {_who_misses_whom(views)}")
+                raise DemoFailed(f"There is no common leader after {within_s:g} s: {who_misses_whom(views)}")
             time.sleep(POLL_S)
 
     def reconnect_by_address(self) -> None:
@@ -204,7 +204,8 @@ def pair(inviter: NodeProcess, joiner: NodeProcess) -> str:
     return next(iter(words), "")
 
 
-def _who_misses_whom(views: Sequence[NodeView]) -> str:
+def who_misses_whom(views: Sequence[NodeView]) -> str:
+    """Why these nodes do not agree: whom they do not see, or whom they follow."""
     names = {view.id: view.name for view in views}
     missing = [
         f"{view.name} does not see {', '.join(sorted(names[other] for other in names.keys() - alive(view)))}"

@@ -21,7 +21,7 @@ import psutil
 
 from peerd.api.desk import MemberView, Wish
 from peerd.config import HOME_VARIABLE
-from peerd.demo.cluster import Agreement, Cluster, agreed
+from peerd.demo.cluster import Agreement, Cluster, agreed, who_misses_whom
 from peerd.demo.nodes import NodeProcess
 from peerd.screen.tale import Tale
 from peerd_protocol.errors import PeerdError
@@ -119,8 +119,12 @@ def agreement_of(*nodes: NodeProcess) -> Agreement | None:
 
 
 def wait_for_agreement(*nodes: NodeProcess, within_s: float = SOON_S) -> Agreement:
+    """Until these nodes see each other and follow one of themselves."""
     names = ", ".join(node.name for node in nodes)
-    return until(lambda: agreement_of(*nodes), f"one leader for {names}", within_s)
+    try:
+        return until(lambda: agreement_of(*nodes), f"one leader for {names}", within_s)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {who_misses_whom([node.client.view() for node in nodes])}") from None
 
 
 def member_at(seer: NodeProcess, seen: str) -> MemberView | None:
