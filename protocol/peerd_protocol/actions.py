@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, Offer
 from peerd_protocol.notices import AnyNotice
-from peerd_protocol.plan import Call, GroupPlan, Request
+from peerd_protocol.plan import Call, GroupPlan, Leave, Quality, Request
 from peerd_protocol.profile import Profile
 
 
@@ -60,13 +60,18 @@ class Consider:
 
 @dataclass(frozen=True, slots=True)
 class Denoise:
-    """Run `call` from `start` to `stop` under the name `work` -> StepDone, CheckpointSaved, ..., or WorkFailed."""
+    """Run `call` from `start` to `stop` under the name `work` -> StepDone, CheckpointSaved, ..., or WorkFailed.
+
+    A checkpoint is saved wherever one of `leaves` goes its own way; `quality` is what a probe holds them to.
+    """
 
     work: str
     call: Call
     start: bytes | None
     stop: int | None
     checkpoint_every: int = 0
+    leaves: tuple[Leave, ...] = ()
+    quality: Quality = "balanced"
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,9 +120,12 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:
+    """`names` are those of the work's leaves that go their own way from here."""
+
     work: str
     step: int
     data: bytes
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,11 @@ SIDE_PIXELS_MAX = 4_096
 EMBEDDING_BYTES_MAX = 8_192
 GROUP_MEMBERS_MAX = 32
 
+Quality = Literal["strict", "balanced", "fast"]
+"""How much a picture may lose by sharing, as its asker wishes; each model's calibration says what that allows."""
+Share = Literal["prompt", "concepts", "nothing"]
+"""What of a request may leave its origin."""
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides the pixels of one picture.
@@ -43,12 +48,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     origin: NodeId
     call: Call
     shared: int | None = None
-    share: Literal["prompt", "nothing"] = "prompt"
+    share: Share = "prompt"
+    quality: Quality = "balanced"
     seed_free: bool = False
     group_name: str = ""
     group_size: int = 1
     wait_ms: int = 0
     embedding: bytes = b""
+
+
+class Leave(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one receiver leaves the shared steps: after `step` at the latest.
+
+    `prompt`, where its owner shares it, lets a probe of the executor find that it should leave sooner.
+    """
+
+    name: str
+    step: int
+    prompt: str = ""
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
