@@ -31,7 +31,10 @@ Model = Annotated[str, typer.Option("--model", metavar="NAME|FOLDER", help="A St
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write the picture.")]
 Group = Annotated[str | None, typer.Option("--group", metavar="NAME:N", help="Wait for N requests of this name.")]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long a named group waits.")]
-Share = Annotated[str, typer.Option("--share", metavar="prompt|nothing", help="What may leave this device.")]
+Share = Annotated[str, typer.Option("--share", metavar="prompt|concepts|nothing", help="What may leave this device.")]
+Quality = Annotated[
+    str, typer.Option("--quality", metavar="strict|balanced|fast", help="How much may be lost by sharing.")
+]
 
 
 def _exit(code: int) -> None:
@@ -109,6 +112,7 @@ def generate(
     group: Group = None,
     wait: Wait = 10.0,
     share: Share = "prompt",
+    quality: Quality = "balanced",
     as_json: Json = False,
 ) -> None:
     """Make a picture, sharing its first steps with similar requests where that helps. Ctrl-C cancels."""
@@ -116,7 +120,7 @@ def generate(
     from peerd.commands.generate import generate as run_generate
     from peerd.commands.wishes import Words
 
-    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, out, group, wait, share)
+    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, out, group, wait, share, quality)
     _exit(output.run(lambda: run_generate(prompt, words, as_json), as_json))
 
 
@@ -132,6 +136,7 @@ def plan(
     size: Size = None,
     model: Model = "embedded",
     share: Share = "prompt",
+    quality: Quality = "balanced",
     as_json: Json = False,
 ) -> None:
     """Say what would happen if these prompts were asked now; runs nothing."""
@@ -139,7 +144,7 @@ def plan(
     from peerd.commands.plan import plan as run_plan
     from peerd.commands.wishes import Words
 
-    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, share=share)
+    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, share=share, quality=quality)
     _exit(output.run(lambda: run_plan(prompts, words, as_json), as_json))
 
 

@@ -58,6 +58,7 @@ def request_of(wish: Wish, origin: NodeId, registry: Registry) -> Request:
         call=call,
         shared=wish.shared,
         share=wish.share,
+        quality=wish.quality,
         seed_free=wish.seed is None,
         group_name=wish.group_name,
         group_size=wish.group_size,

@@ -4,13 +4,14 @@ Here live the values and the protocol class. Never here: HTTP, or how the daemon
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from peerd.pairing_news import Approve, PairingNews
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.notices import AnyNotice
+from peerd_protocol.plan import Quality, Share
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +32,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     group_name: str = ""
     group_size: int = 1
     wait_s: float = 10.0
-    share: Literal["prompt", "nothing"] = "prompt"
+    share: Share = "prompt"
+    quality: Quality = "balanced"
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):

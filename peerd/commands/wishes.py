@@ -7,17 +7,19 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar, get_args
 
 from peerd.api.desk import Wish
 from peerd.commands.output import UsageError
 from peerd_protocol.errors import LocalError
-from peerd_protocol.plan import GROUP_MEMBERS_MAX, PROMPT_CHARS_MAX, SIDE_PIXELS_MAX, STEPS_MAX
+from peerd_protocol.plan import GROUP_MEMBERS_MAX, PROMPT_CHARS_MAX, SIDE_PIXELS_MAX, STEPS_MAX, Quality, Share
 from peerd_protocol.schedulers import scheduler_named
 
 GROUP_NAME_CHARS_MAX = 64
 WAIT_S_MAX = 600.0
 SEED_MAX = 2**63 - 1
+
+Choice = TypeVar("Choice", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Words:
     group: str | None = None
     wait_s: float = 10.0
     share: str = "prompt"
+    quality: str = "balanced"
 
 
 def make_wish(prompt: str, words: Words) -> Wish:
@@ -67,7 +70,8 @@ def make_wish(prompt: str, words: Words) -> Wish:
         group_name=group_name,
         group_size=group_size,
         wait_s=words.wait_s,
-        share=_share(words.share),
+        share=_choice("--share", words.share, get_args(Share)),
+        quality=_choice("--quality", words.quality, get_args(Quality)),
     )
 
 
@@ -124,12 +128,11 @@ def _model(text: str) -> str:
     return text
 
 
-def _share(text: str) -> Literal["prompt", "nothing"]:
-    if text == "prompt":
-        return "prompt"
-    if text == "nothing":
-        return "nothing"
-    raise UsageError(f"--share is `prompt` or `nothing`; {text!r} is neither.")
+def _choice(option: str, word: str, choices: tuple[Choice, ...]) -> Choice:
+    for choice in choices:
+        if word == choice:
+            return choice
+    raise UsageError(f"{option} is one of {', '.join(map(str, choices))}; {word!r} is not.")
 
 
 def _check_scheduler(name: str | None) -> None:

@@ -40,6 +40,8 @@ def _refusals(folder: Path) -> dict[tuple[str, ...], tuple[int, str]]:
         (*GENERATE, "--shared", "5"): (2, "more than --steps"),
         (*GENERATE, "--shared", "4"): (1, "at least one step is the request's own"),
         (*GENERATE, "--shared", "-1"): (2, "-1"),
+        (*GENERATE, "--share", "half"): (2, "prompt, concepts, nothing"),
+        (*GENERATE, "--quality", "best"): (2, "strict, balanced, fast"),
         (*GENERATE, "--size", "100x100"): (2, "that 8 divides"),
         (*GENERATE, "--group", "fruits"): (2, "NAME:N"),
         (*GENERATE, "--model", str(folder)): (1, "is not a model folder"),
