@@ -1,38 +1,74 @@
-"""How near two prompts are, from 0 (unrelated) to 1 (one picture), by simple words and the text encoder's cosine.
+"""How near two prompts are, from 0 (unrelated) to 1 (one picture): what their frames say, moved by the text encoder.
 
-Words decide whether it is the same scene at all; the cosine then moves the number up or down. The cosine alone never
-links two prompts: its scale differs from model to model, and an unknown noun looks near whatever shares its place.
+Early steps fix the layout, so the scene (place and relation) says most, then what kind of things stand in it, then what
+is said of them. The cosine of the encoder moves that number up or down by a bounded part, so it never links two scenes
+that the frames tell apart. It decides alone only for prompts of which no noun is known: names and other languages.
 """
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import mul
 
-from peerd.planning.words import Frame, frame_of, same_text
+from peerd.planning.frames import UNKNOWN, Frame, Place, Thing, parse
+from peerd.planning.kinship import is_kind, lin
+from peerd.planning.senses import understand
+from peerd.planning.words import folded
 
-SAME_PLACE = 0.6
-"""What the same place in the same relation is worth before the subjects are compared."""
+READINGS_KEPT_MAX = 1_024
+"""Prompts whose frames are kept: a leader sees the same open requests again and again. About 2 KiB each."""
 
-_PLACE_KNOWN_ONCE = 0.55
-_HEADS_DIFFER = 0.7
-_ON_AGAINST_IN = 0.9
-_OTHER_RELATION = 0.5
-_OTHER_STYLE = 0.4
+SAME_PLACE = 0.24
+"""What the same place in the same relation is worth before the things in it are compared: less than the bound."""
+
+_PLACE_SAID_ONCE = 0.55
+_NEW_THING = 0.35
+"""Nearness of two different things of which one is not in the table: an ordinary pair of nouns."""
+_PEOPLE = 0.6
+"""Least nearness of two people: WordNet tells a king from a cook better than a layout does."""
+_ATTRIBUTES = 0.15
+_ACCOMPANIED = 0.5
+"""What a thing with no counterpart in the other prompt takes from the nearness of the things."""
+_OTHER_STYLE = 0.35
 _OTHER_MANNER = 0.9
+_PLACE_FAR = 0.62
+"""Places less near than this in Lin's sense have nothing in common but being places."""
+_OTHER_RELATION = 0.37
+_RELATIONS_NEAR = {
+    frozenset(("on", "in")): 0.9,
+    frozenset(("near", "behind")): 0.6,
+    frozenset(("near", "before")): 0.7,
+    frozenset(("near", "on")): 0.5,
+}
+_IN_IS_NOT_ON = ("container", "building", "vehicle", "enclosure")
+"""Kinds that hide what is in them: a cat in a box is not a cat on a box, in grass it is on the grass."""
+
+_ALMOST_ONE = 0.995
+"""Two texts, however near: only one text is one picture."""
+_COSINE_ADDS = 0.03
+"""How far a cosine of one closes the gap to one. Little: on nouns that a model never saw its encoder knows the place
+at best, and the frames know that too; what it adds there is the order of pairs that the frames find equally near."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A prompt read once: its frame, and its embedding with length one (empty: the engine was cold)."""
+    """A prompt read once: as a text encoder sees it, its frame, and its embedding with length one (empty: none)."""
 
-    prompt: str
+    text: str
     frame: Frame
     direction: tuple[float, ...]
 
 
 def read(prompt: str, embedding: bytes = b"") -> Reading:
-    return Reading(prompt, frame_of(prompt), decode_embedding(embedding))
+    return Reading(folded(prompt), frame_of(prompt), decode_embedding(embedding))
+
+
+@lru_cache(maxsize=READINGS_KEPT_MAX)
+def frame_of(prompt: str) -> Frame:
+    """The frame of a prompt with its senses chosen."""
+    return understand(parse(prompt))
 
 
 def decode_embedding(embedding: bytes) -> tuple[float, ...]:
@@ -46,49 +82,115 @@ def decode_embedding(embedding: bytes) -> tuple[float, ...]:
     return tuple(value / length for value in values)
 
 
-def similarity(first: Reading, second: Reading) -> float:
-    """Symmetric, in [0, 1]. Different scenes stay under half of `SAME_PLACE` whatever the cosine says."""
-    if same_text(first.prompt, second.prompt):
+def similarity(first: Reading, second: Reading, at_least: float = 0.0) -> float:
+    """Symmetric, in [0, 1]; 1 only for one text. At least `PlanSettings.similar_min` where two may share.
+
+    Of a pair that stays under `at_least` whatever the encoder says, what the frames say: that costs no cosine.
+    """
+    if first.text == second.text:
         return 1.0
-    words = words_similarity(first.frame, second.frame)
-    if words < SAME_PLACE / 2 or not first.direction or len(first.direction) != len(second.direction):
-        return words
-    cosine: float = sum(map(mul, first.direction, second.direction))
-    return max(0.0, min(1.0, (words + cosine) / 2))
+    near = frames_similarity(first.frame, second.frame)
+    if not first.direction or len(first.direction) != len(second.direction):
+        return near
+    if not first.frame.known and not second.frame.known:
+        # Another language, or names: only the model's own eyes know what it would draw.
+        return _ALMOST_ONE * max(0.0, min(1.0, (near + cosine(first, second)) / 2))
+    return near if moved(near, 1.0) < at_least else moved(near, cosine(first, second))
 
 
-def words_similarity(first: Frame, second: Frame) -> float:
-    """Same place in the same relation says most; subject, style and what else was said, the rest."""
-    common = _overlap(first.subjects, second.subjects)
+def cosine(first: Reading, second: Reading) -> float:
+    """The cosine of two embeddings of one length."""
+    both: float = sum(map(mul, first.direction, second.direction))
+    return both
+
+
+def moved(near: float, cosine: float) -> float:
+    """What the frames say, moved by what the model's own text encoder says: a little up, or down where it objects."""
+    if cosine < 0.0:
+        return near * (1 + max(-1.0, cosine))
+    return min(_ALMOST_ONE, near + _COSINE_ADDS * (1 - near) * cosine)
+
+
+def frames_similarity(first: Frame, second: Frame) -> float:
+    """By words and their meaning alone, in [0, 0.995]."""
+    if not first.known and not second.known:
+        return _ALMOST_ONE * _overlap(frozenset(first.said), frozenset(second.said))
     if first.places and second.places:
         near = _scene(first.places, second.places)
-        if near == 0.0:
-            return 0.0
-        score = near * (SAME_PLACE + (1 - SAME_PLACE) * common)
-    elif first.places or second.places:
-        score = _PLACE_KNOWN_ONCE * common if first.head == second.head else 0.0
+        if near:
+            near *= SAME_PLACE + (1 - SAME_PLACE) * _things(first.things, second.things)
     else:
-        score = common if first.head == second.head else common * _HEADS_DIFFER
+        near = _things(first.things, second.things)
+        if first.places or second.places:
+            near = _PLACE_SAID_ONCE * near**2
     if first.styles != second.styles:
-        score *= _OTHER_STYLE
+        near *= _OTHER_STYLE
     elif first.manner != second.manner:
-        score *= _OTHER_MANNER
-    return score
+        near *= _OTHER_MANNER
+    return _ALMOST_ONE * near
 
 
-def _scene(first: tuple[tuple[str, str], ...], second: tuple[tuple[str, str], ...]) -> float:
-    """1 for the same first place in the same relation, 0 for another place; what follows it weighs half."""
-    (relation, place), (other_relation, other_place) = first[0], second[0]
-    if place != other_place:
-        return 0.0
-    near = 1.0
-    if relation != other_relation:
-        near = _ON_AGAINST_IN if {relation, other_relation} == {"on", "in"} else _OTHER_RELATION
-    if first[1:] != second[1:]:
-        near *= 0.5 + 0.5 * _overlap(frozenset(first[1:]), frozenset(second[1:]))
+def _scene(first: Sequence[Place], second: Sequence[Place]) -> float:
+    """1 for the same places in the same relations; the first one decides, what follows weighs a little."""
+    near = _placed(first[0], second[0])
+    if near and (len(first) > 1 or len(second) > 1):
+        rest = max(len(first), len(second)) - 1
+        more = sum(_placed(one, other) for one, other in zip(first[1:], second[1:], strict=False)) / rest
+        near *= 0.7 + 0.3 * more
     return near
 
 
-def _overlap(first: frozenset[object], second: frozenset[object]) -> float:
+def _placed(first: Place, second: Place) -> float:
+    one, other = first.thing, second.thing
+    if one.lemma == other.lemma and one.synset == other.synset:
+        near = 1.0
+    elif UNKNOWN in (one.synset, other.synset):
+        return 0.0
+    else:
+        near = max(0.0, (lin(one.synset, other.synset) - _PLACE_FAR) / (1 - _PLACE_FAR))
+    if first.relation == second.relation:
+        return near
+    pair = frozenset((first.relation, second.relation))
+    if pair == {"on", "in"} and any(is_kind(one.synset, kind) for kind in _IN_IS_NOT_ON if one.synset != UNKNOWN):
+        return near * _OTHER_RELATION
+    return near * _RELATIONS_NEAR.get(pair, _OTHER_RELATION)
+
+
+def _things(first: Sequence[Thing], second: Sequence[Thing]) -> float:
+    """The best matching of the fewer things to the others, each taken once; what is left over takes its part away."""
+    if not first or not second:
+        return 1.0 if len(first) == len(second) else 0.0
+    if len(first) == len(second) == 1:
+        return _alike(first[0], second[0])
+    few, many = sorted((list(first), list(second)), key=len)
+    pairs = sorted(
+        ((_alike(one, other), -at, -to) for at, one in enumerate(few) for to, other in enumerate(many)), reverse=True
+    )
+    total, used, taken = 0.0, set[int](), set[int]()
+    for near, at, to in pairs:
+        if at not in used and to not in taken:
+            used.add(at)
+            taken.add(to)
+            total += near
+    left = len(many) - len(few)
+    return total / (len(few) + _ACCOMPANIED * left)
+
+
+def _alike(first: Thing, second: Thing) -> float:
+    """The nearness of two things by their kind, and a little by what is said of them."""
+    if first.lemma == second.lemma and first.synset == second.synset:
+        near = 1.0
+    elif UNKNOWN in (first.synset, second.synset):
+        near = _NEW_THING
+    else:
+        near = lin(first.synset, second.synset)
+        if near < _PEOPLE and is_kind(first.synset, "person") and is_kind(second.synset, "person"):
+            near = _PEOPLE
+    if first.attributes == second.attributes:
+        return near
+    return near * (1 - _ATTRIBUTES + _ATTRIBUTES * _overlap(first.attributes, second.attributes))
+
+
+def _overlap(first: frozenset[str], second: frozenset[str]) -> float:
     """Jaccard: common over all."""
     return len(first & second) / len(first | second) if first or second else 1.0
