@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test setup bench clean
+.PHONY: demo test setup bench quality clean
 
 setup: $(READY)
 
@@ -28,6 +28,11 @@ test: $(READY)
 
 bench: $(READY)
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; PYTHONPATH=.:protocol $(BIN)/python $$script || exit 1; done
+
+# What sharing costs: a table and charts in examples/quality/results. Stops after QUALITY_MINUTES; again, it goes on.
+QUALITY_MINUTES ?= 38
+quality: $(READY)
+	PYTHONPATH=.:protocol $(BIN)/python -m examples.quality --minutes $(QUALITY_MINUTES)
 
 clean:
 	rm -rf $(VENV) demo-out

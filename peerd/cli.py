@@ -35,6 +35,9 @@ Share = Annotated[str, typer.Option("--share", metavar="prompt|concepts|nothing"
 Quality = Annotated[
     str, typer.Option("--quality", metavar="strict|balanced|fast", help="How much may be lost by sharing.")
 ]
+Keep = Annotated[
+    bool, typer.Option("--keep/--no-keep", help="Whether this prompt's checkpoints may be kept for later requests.")
+]
 
 
 def _exit(code: int) -> None:
@@ -113,6 +116,7 @@ def generate(
     wait: Wait = 10.0,
     share: Share = "prompt",
     quality: Quality = "balanced",
+    keep: Keep = True,
     as_json: Json = False,
 ) -> None:
     """Make a picture, sharing its first steps with similar requests where that helps. Ctrl-C cancels."""
@@ -120,7 +124,9 @@ def generate(
     from peerd.commands.generate import generate as run_generate
     from peerd.commands.wishes import Words
 
-    words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, out, group, wait, share, quality)
+    words = Words(
+        steps, shared, seed, guidance, scheduler, negative, size, model, out, group, wait, share, quality, keep
+    )
     _exit(output.run(lambda: run_generate(prompt, words, as_json), as_json))
 
 
@@ -146,6 +152,75 @@ def plan(
 
     words = Words(steps, shared, seed, guidance, scheduler, negative, size, model, share=share, quality=quality)
     _exit(output.run(lambda: run_plan(prompts, words, as_json), as_json))
+
+
+models_app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(models_app, name="models")
+
+
+@models_app.callback()
+def models() -> None:
+    """What this device knows of its models."""
+
+
+@models_app.command()
+def calibrate(
+    model: Model = "embedded",
+    scheduler: Annotated[list[str] | None, typer.Option("--scheduler", metavar="NAME", help="May be repeated.")] = None,
+    steps: Annotated[list[int] | None, typer.Option("--steps", metavar="T", help="May be repeated.")] = None,
+    quality: Annotated[
+        list[str] | None, typer.Option("--quality", metavar="strict|balanced|fast", help="Default: all three.")
+    ] = None,
+    pairs: Annotated[int, typer.Option("--pairs", metavar="N", help="Pairs of prompts to try.")] = 120,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Which pairs, and their pictures.")] = 1,
+    minutes: Annotated[float | None, typer.Option("--minutes", metavar="N", help="Stop measuring after that.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it here, not to this home.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how many steps prompts may share on a model; a second run goes on where the first one stopped."""
+    from peerd.commands import output
+    from peerd.commands.calibrate import Wanted
+    from peerd.commands.calibrate import calibrate as run_calibrate
+
+    wanted = Wanted(model, tuple(scheduler or ()), tuple(steps or ()), tuple(quality or ()), pairs, seed, minutes, out)
+    _exit(output.run(lambda: run_calibrate(wanted, as_json), as_json))
+
+
+cache_app = typer.Typer(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(cache_app, name="cache")
+
+
+@cache_app.callback()
+def cache(context: typer.Context, as_json: Json = False) -> None:
+    """Show the checkpoints that this node keeps for later requests, or clear them."""
+    if context.invoked_subcommand is not None:
+        return
+    from peerd.commands import output
+    from peerd.commands.cache import show
+
+    _exit(output.run(lambda: show(as_json), as_json))
+
+
+@cache_app.command()
+def clear(as_json: Json = False) -> None:
+    """Remove all kept checkpoints; running requests go on."""
+    from peerd.commands import output
+    from peerd.commands.cache import clear as run_clear
+
+    _exit(output.run(lambda: run_clear(as_json), as_json))
+
+
+@app.command()
+def concepts(
+    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...")],
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the concepts into this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say why prompts are near or far, and what of them --share concepts shows; asks no daemon."""
+    from peerd.commands import output
+    from peerd.commands.concepts import concepts as run_concepts
+
+    _exit(output.run(lambda: run_concepts(prompts, svg, as_json), as_json))
 
 
 @app.command()

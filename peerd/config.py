@@ -68,6 +68,13 @@ class NetworkSettings(_Table, frozen=True):
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.1, le=60.0)] = 1.0
 
 
+class CacheSettings(_Table, frozen=True):
+    """`bytes_max` bounds the checkpoints kept for later requests, notes beside them included; 0 keeps none."""
+
+    bytes_max: Annotated[int, msgspec.Meta(ge=0)] = 256 * 1024 * 1024
+    """Some three thousand checkpoints of a small picture."""
+
+
 class Config(_Table, frozen=True):
     """All that an owner may choose."""
 
@@ -76,6 +83,7 @@ class Config(_Table, frozen=True):
     network: NetworkSettings = NetworkSettings()
     power: PowerSettings = PowerSettings()
     planning: PlanSettings = PlanSettings()
+    cache: CacheSettings = CacheSettings()
 
 
 def home() -> Path:

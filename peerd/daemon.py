@@ -13,15 +13,23 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+
+import msgspec
 
 from peerd import config, sd_notify
 from peerd.api.address import socket_path
 from peerd.api.server import serve
+from peerd.calibrated import Calibrated
+from peerd.checkpoint_cache import FOLDER_NAME, CheckpointCache
 from peerd.config import Config, UpOptions
 from peerd.device.compute import Speeds, physical_cores
 from peerd.device.energy import WattMeter
+from peerd.device.host import Host
+from peerd.device.links import Links
+from peerd.device.pace import Paces
 from peerd.device.profiler import Profiler
 from peerd.engine.port import Engine
 from peerd.engine.process import EngineConfig, ProcessEngine
@@ -36,14 +44,15 @@ from peerd.network.roster import Roster
 from peerd.network.transport import Transport
 from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
+from peerd.planning.allowance import Allowance
 from peerd.reception import Reception
 from peerd.runtime import Runtime, boot_time_s
 from peerd.store import Store
 from peerd.works import Works
 from peerd_protocol.errors import PeerdError
-from peerd_protocol.events import PeerClosed, PeerConnected, Profiled, Received, RosterChanged
-from peerd_protocol.ids import BootNonce
-from peerd_protocol.messages import PROTOCOL_VERSION, Hello
+from peerd_protocol.events import CacheChanged, PeerClosed, PeerConnected, Profiled, Received, RosterChanged
+from peerd_protocol.ids import BootNonce, NodeId
+from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello
 from peerd_protocol.node import Node
 from peerd_protocol.plan import Call
 from peerd_protocol.profile import PowerClass, Profile
@@ -52,6 +61,8 @@ log = logging.getLogger("peerd.daemon")
 
 PROFILE_S = 1.0
 """How often the device looks at itself: as often as it tells its peers."""
+LARGER_FROM_STEPS_PER_SECOND = 4.0
+"""From this speed on, two steps at four times the pixels take about two seconds at most."""
 LISTEN_HOST = "0.0.0.0"
 TOY_STEP_S = 0.02
 """The toy engine's step where nothing else is asked for: slow enough to be watched."""
@@ -101,10 +112,13 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
         roster = Roster.load_or_found(home, identity, name)
         registry = Registry(home)
         model = await asyncio.to_thread(registry.find, settings.node.model)
+        calibrated = Calibrated(home, registry)
+        allowance = Allowance(calibrated)
         engine = _engine(home, settings, registry, model.digest)
         closing.push_async_callback(engine.close)
         speeds = Speeds(store)
         closing.callback(speeds.save)
+        paces, hardware, links = Paces(store), Host(settings.engine.threads or physical_cores()), Links()
         profiler = Profiler(
             power=settings.power,
             speeds=speeds,
@@ -112,9 +126,12 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
             engine_allowed=settings.engine.kind != "none",
             offers=settings.node.offers,
             memory_engine_mib=settings.engine.memory_mib if settings.engine.kind == "process" else 0,
+            paces=paces,
+            host=hardware,
+            links=links,
         )
 
-        works = Works(engine, speeds)
+        works = Works(engine, speeds, paces, hardware, profiler.joules_per_call, calibration_of=calibrated)
 
         def profile() -> Profile:
             return profiler.profile(
@@ -122,6 +139,8 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
                 width=model.width,
                 height=model.height,
                 queued_steps=works.queued_steps,
+                queued_s=works.queued_s,
+                joules_lately=works.joules_lately,
                 warm=engine.warm,
             )
 
@@ -131,14 +150,21 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
         for number in (signal.SIGTERM, signal.SIGINT):  # before anyone is told that this node is ready
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         board = NoticeBoard()
-        outbox = Outbox(store, registry, home / "pictures")
+        outbox = Outbox(store, registry, home / "pictures", profiler.joules_per_call)
+        cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max)
+        runtime.post(CacheChanged(cache.entries()))
+
+        def hear(sender: NodeId, message: AnyMessage) -> None:
+            links.received(Received(sender, message), time.monotonic())
+            runtime.post(Received(sender, message))
+
         transport = Transport(
             identity,
             roster,
             hello=lambda control_port, bulk_port: Hello(
                 version=PROTOCOL_VERSION, name=name, boot=boot, control_port=control_port, bulk_port=bulk_port
             ),
-            on_message=lambda sender, message: runtime.post(Received(sender, message)),
+            on_message=hear,
             on_connected=lambda peer: runtime.post(PeerConnected(peer)),
             on_closed=lambda peer, refused: runtime.post(PeerClosed(peer, refused)),
             addresses=AddressBook(home),
@@ -171,7 +197,10 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
             works=works,
             board=board,
             outbox=outbox,
+            links=links,
+            cache=cache,
             settings=settings.planning,
+            allowance=allowance,
             roster_changed=roster_changed,
         )
         pairing = Pairing(identity, roster, name, transport)
@@ -187,13 +216,15 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
             works=works,
             board=board,
             outbox=outbox,
+            cached=cache,
             settings=settings.planning,
+            allowance=allowance,
             roster_changed=roster_changed,
         )
         closing.push_async_callback(reception.close)
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
-        for task in (_pulse(runtime, profile), _measure_once(engine, speeds, model, profile)):
+        for task in (_pulse(runtime, profile), _measure_once(engine, speeds, paces, model, profile)):
             closing.push_async_callback(_end, asyncio.create_task(task))
         print(f"ready {name} {identity.node} {' '.join(transport.endpoints)}", flush=True)
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
@@ -225,13 +256,20 @@ async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:
         await asyncio.sleep(min(PROFILE_S, watchdog_s or PROFILE_S))
 
 
-async def _measure_once(engine: Engine, speeds: Speeds, model: Model, profile: Callable[[], Profile]) -> None:
+async def _measure_once(
+    engine: Engine, speeds: Speeds, paces: Paces, model: Model, profile: Callable[[], Profile]
+) -> None:
     """A device that has never run its model times two real steps, so that the first plan already knows it.
 
-    Not on battery: there the first request tells.
+    It does so at two sizes, since what a step costs besides its pixels shows only between two. Not on battery: there
+    the first request tells.
     """
     now = profile()
-    if not now.engine or now.power is not PowerClass.MAINS or speeds.of(model.digest, model.width, model.height):
+    if (
+        not now.engine
+        or now.power is not PowerClass.MAINS
+        or (paces.knows(model.digest) and speeds.of(model.digest, model.width, model.height))
+    ):
         return
     call = Call(
         model=model.digest,
@@ -244,7 +282,12 @@ async def _measure_once(engine: Engine, speeds: Speeds, model: Model, profile: C
         height=model.height,
     )
     try:
-        speeds.measured(call, await engine.measure(call))
+        speed = await engine.measure(call)
+        speeds.measured(call, speed)
+        # A small model goes on to pictures of twice the side; one that takes long steps is not made to take longer.
+        side = 2.0 if speed >= LARGER_FROM_STEPS_PER_SECOND else 0.5
+        other = msgspec.structs.replace(call, width=round(model.width * side), height=round(model.height * side))
+        paces.tried([(call, 1 / speed), (other, 1 / await engine.measure(other))])
     except PeerdError as error:
         log.warning("this device was not measured: %s", error)
 

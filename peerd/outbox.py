@@ -4,6 +4,7 @@ Here lives the way from a packed picture to a file and a result on record. Never
 of results (`store`), or the steps that made the picture.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from peerd import pictures
@@ -12,6 +13,7 @@ from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
 from peerd_protocol.events import Delivered
 from peerd_protocol.ids import RequestId
+from peerd_protocol.plan import Call, GroupPlan
 
 PREFIX = "out/"
 WORDS_IN_NAME_CHARS_MAX = 40
@@ -20,8 +22,12 @@ WORDS_IN_NAME_CHARS_MAX = 40
 class Outbox:
     """`folder` takes every picture that nobody named a file for."""
 
-    def __init__(self, store: Store, registry: Registry, folder: Path) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, folder: Path, joules_per_call: Callable[[Call], float] = lambda _: 0.0
+    ) -> None:
+        """`joules_per_call`: what a denoiser call draws here, where a request's own steps mostly run."""
         self._store, self._registry, self._folder = store, registry, folder
+        self._joules_per_call = joules_per_call
 
     def expect(self, request: RequestId, out: str | None) -> None:
         """Remember where the picture of this request is wanted. LocalError if the disk is full."""
@@ -38,16 +44,29 @@ class Outbox:
         if known is None:
             known = self._store.commit(self._write(action))
             if action.plan is not None:
-                self._store.turned_out(
-                    Outcome(
-                        request=request.id,
-                        group=action.plan.group,
-                        seconds=action.seconds,
-                        denoiser_calls=known.denoiser_calls,
-                    )
-                )
+                self._store.turned_out(self._outcome(action, action.plan, known.denoiser_calls))
         self.forget(request.id)
         return Delivered(request.id, known.path, known.pixels_sha256, known.denoiser_calls, known.exact)
+
+    def _outcome(self, action: Deliver, plan: GroupPlan, denoiser_calls: int) -> Outcome:
+        """How it went, and what was promised of it."""
+        call = action.request.call
+        promised = next((one for one in plan.forecast.each if one.request == action.request.id), None)
+        return Outcome(
+            request=action.request.id,
+            group=plan.group,
+            seconds=action.seconds,
+            denoiser_calls=denoiser_calls,
+            planned_s=action.planned_s,
+            promised_s=promised.seconds if promised else 0.0,
+            promised_alone_s=promised.seconds_alone if promised else 0.0,
+            joules=denoiser_calls * self._joules_per_call(call),
+            steps=call.steps,
+            shared_steps=pictures.unpack(action.picture).shared_steps,
+            scheduler=call.scheduler,
+            width=call.width,
+            height=call.height,
+        )
 
     def _write(self, action: Deliver) -> Result:
         request = action.request

@@ -7,13 +7,15 @@ Here lives what each desk call means for the node and its adapters. Never here: 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from peerd.api.desk import MemberView, NodeView, Wish
+from peerd.api.desk import CacheView, KeptView, MemberView, NodeView, Wish
+from peerd.checkpoint_cache import CheckpointCache, Kept
 from peerd.engine.port import Engine
 from peerd.models.registry import Registry
 from peerd.network.pairing import Pairing
@@ -23,16 +25,18 @@ from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
 from peerd.pairing_news import Approve, Joined, PairingNews
 from peerd.planning import preview
+from peerd.planning.allowance import Allowance
 from peerd.planning.settings import PlanSettings
 from peerd.runtime import Runtime
 from peerd.wishes import request_of
 from peerd.works import Works
 from peerd_protocol.errors import PeerdError
-from peerd_protocol.events import Asked, Cancelled, RosterChanged
+from peerd_protocol.events import Asked, CacheChanged, Cancelled, RosterChanged
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.membership import Status
 from peerd_protocol.notices import AnyNotice
-from peerd_protocol.plan import Request
+from peerd_protocol.plan import Request, announced
+from peerd_protocol.schedulers import calls_per_run
 
 log = logging.getLogger("peerd.reception")
 
@@ -54,7 +58,9 @@ class Reception:
     works: Works
     board: NoticeBoard
     outbox: Outbox
+    cached: CheckpointCache
     settings: PlanSettings
+    allowance: Allowance
     roster_changed: Callable[[], RosterChanged]
     _errands: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -78,15 +84,15 @@ class Reception:
 
     async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
         me = self.runtime.node.me
-        requests = [await self._embedded(request_of(wish, me, self.registry)) for wish in wishes]
+        requests = [announced(await self._embedded(request_of(wish, me, self.registry))) for wish in wishes]
         devices = self.runtime.node.devices()
         return await asyncio.to_thread(
-            preview.preview_plan, preview.spread(requests, devices, me), devices, self.settings
+            preview.preview_plan, preview.spread(requests, devices, me), devices, self.settings, self.allowance
         )
 
     async def _embedded(self, request: Request) -> Request:
         """With the engine's own reading of the prompt, if it is warm and free: it knows more than simple words do."""
-        if not self.engine.warm or self.works.queued_steps or request.share == "nothing":
+        if not self.engine.warm or self.works.queued_steps or request.share != "prompt":
             return request
         try:
             async with asyncio.timeout(EMBED_S_MAX):
@@ -163,6 +169,21 @@ class Reception:
         certificate = self.roster.member(member)
         return certificate.name if certificate is not None else member[:8]
 
+    # ---- kept checkpoints ----------------------------------------------------------------------------------
+
+    def cache(self) -> CacheView:
+        now_s = time.time()
+        return CacheView(
+            bytes_used=self.cached.used_bytes,
+            bytes_max=self.cached.bytes_max,
+            entries=tuple(_kept(kept, now_s) for kept in self.cached.shelf()),
+        )
+
+    async def clear_cache(self) -> int:
+        count = await asyncio.to_thread(self.cached.clear)
+        self.runtime.post(CacheChanged(self.cached.entries()))
+        return count
+
     # ---- letting others in ---------------------------------------------------------------------------------
 
     def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
@@ -172,9 +193,32 @@ class Reception:
         return self._watch(self.pairing.join(token, approve))
 
     async def _watch(self, pairing: AsyncGenerator[PairingNews, None]) -> AsyncIterator[PairingNews]:
-        """Pass the news on; whoever joined is a member for the node, the transport and discovery first."""
+        """Pass the news on; whoever joined is a member for the node, the transport and discovery first.
+
+        What this node kept in a cluster that it has left is not told to another one's leader: those prompts were shared
+        with others.
+        """
+        cluster = self.roster.cluster
         async with contextlib.aclosing(pairing) as news:
             async for line in news:
                 if isinstance(line, Joined):
+                    if self.roster.cluster != cluster:
+                        await self.clear_cache()
                     self.runtime.post(self.roster_changed())
                 yield line
+
+
+def _kept(kept: Kept, now_s: float) -> KeptView:
+    call = kept.entry.call
+    return KeptView(
+        digest=kept.entry.digest,
+        prompt=call.prompt,
+        share=kept.entry.share,
+        scheduler=call.scheduler,
+        step=kept.entry.step,
+        total=calls_per_run(call.scheduler, call.steps),
+        size=kept.entry.size,
+        age_s=now_s - kept.kept_s,
+        hits=kept.hits,
+        calls_saved=kept.calls_saved,
+    )

@@ -22,9 +22,11 @@ from peerd_protocol.actions import (
     Denoise,
     Forget,
     Halt,
+    Keep,
     MakePlan,
     MergeRoster,
     Predict,
+    Recall,
     Remember,
     Send,
     ShareRoster,
@@ -67,6 +69,8 @@ class Hands(Protocol):
     def consider(self, action: Consider) -> Event: ...
     async def make_plan(self, action: MakePlan) -> None: ...
     async def denoise(self, action: Denoise) -> None: ...
+    async def keep(self, action: Keep) -> None: ...
+    async def recall(self, action: Recall) -> None: ...
     async def deliver(self, action: Deliver) -> None: ...
 
 
@@ -149,7 +153,9 @@ class Runtime:
         match action:
             case Send() | ShareRoster() | MergeRoster():
                 pass  # peers say again what they need to
-            case Denoise():
+            case Keep():
+                pass
+            case Denoise() | Recall():
                 self.post(WorkFailed(action.work, self._refused))
             case Deliver():
                 self.post(DeliveryFailed(action.request.id, self._refused))
@@ -180,6 +186,10 @@ class Runtime:
                 self._start(tasks, f"plan/{action.batch}", hands.make_plan(action))
             case Denoise():
                 self._start(tasks, action.work, hands.denoise(action))
+            case Keep():
+                self._start(tasks, f"keep/{action.entry.digest}", hands.keep(action))
+            case Recall():
+                self._start(tasks, action.work, hands.recall(action))
             case Deliver():
                 self._start(tasks, f"deliver/{action.request.id}", hands.deliver(action))
             case Halt():

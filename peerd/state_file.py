@@ -6,7 +6,7 @@ hold (`store`).
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,9 +24,12 @@ class NoRoomError(LocalError):
 class StateFile:
     """WAL and synchronous=FULL. Safe from several threads: one transaction at a time."""
 
-    def __init__(self, path: Path, tables: str, version: int) -> None:
-        """Open the file, or make it with `tables`. LocalError if it is damaged, newer, or can not be written."""
-        self._path, self._tables, self._version = path, tables, version
+    def __init__(self, path: Path, tables: str, version: int, upgrades: Mapping[int, str] | None = None) -> None:
+        """Open the file, or make it with `tables`. LocalError if it is damaged, newer, or can not be written.
+
+        `upgrades` brings a file of that version to the next one.
+        """
+        self._path, self._tables, self._version, self._upgrades = path, tables, version, upgrades or {}
         self._lock = threading.Lock()
         try:
             self._base = self._open()
@@ -63,6 +66,9 @@ class StateFile:
             )
         if version == 0:
             base.executescript(f"BEGIN IMMEDIATE; {self._tables} PRAGMA user_version = {self._version}; COMMIT;")
+        for older in range(version or self._version, self._version):
+            upgrade = self._upgrades[older]
+            base.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {older + 1}; COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

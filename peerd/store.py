@@ -17,7 +17,7 @@ from peerd_protocol.ids import GroupId, RequestId
 from peerd_protocol.plan import Forecast, GroupPlan
 
 FILE_NAME = "state.sqlite"
-VERSION = 1
+VERSION = 2
 PROMISES_KEPT_MAX = 10_000
 """Promises and outcomes beyond this many go, the oldest first; results stay."""
 
@@ -31,14 +31,24 @@ CREATE TABLE promises (
     number INTEGER PRIMARY KEY, group_id TEXT NOT NULL, attempt BLOB NOT NULL, plan BLOB NOT NULL,
     UNIQUE (group_id, attempt)
 );
-CREATE TABLE outcomes (
-    request TEXT PRIMARY KEY, group_id TEXT NOT NULL, seconds REAL NOT NULL, denoiser_calls INTEGER NOT NULL
-);
+CREATE TABLE outcomes (request TEXT PRIMARY KEY, group_id TEXT NOT NULL, outcome BLOB NOT NULL);
+CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE speeds (
     model TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, steps_per_second REAL NOT NULL,
     used INTEGER NOT NULL, PRIMARY KEY (model, width, height)
 ) WITHOUT ROWID;
 """
+_UPGRADES = {
+    1: """
+ALTER TABLE outcomes RENAME TO outcomes_1;
+CREATE TABLE outcomes (request TEXT PRIMARY KEY, group_id TEXT NOT NULL, outcome BLOB NOT NULL);
+INSERT INTO outcomes SELECT request, group_id, json_object(
+    'request', request, 'group', group_id, 'seconds', seconds, 'denoiser_calls', denoiser_calls
+) FROM outcomes_1 ORDER BY rowid;
+DROP TABLE outcomes_1;
+CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
+"""
+}
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +63,26 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a request went, to be held against its promise."""
+    """How a request went, beside what its plan promised; `peerd.planning.errors` compares the two.
+
+    `seconds` count from the asking, of which `planned_s` went by until the plan came; the promises count from there.
+    `denoiser_calls` and `joules` are those of its own steps.
+    """
 
     request: RequestId
     group: GroupId
     seconds: float
     denoiser_calls: int
+    planned_s: float = 0.0
+    promised_s: float = 0.0
+    """0.0: nothing was promised."""
+    promised_alone_s: float = 0.0
+    joules: float = 0.0
+    steps: int = 0
+    shared_steps: int = 0
+    scheduler: str = ""
+    width: int = 0
+    height: int = 0
 
 
 class Store:
@@ -66,7 +90,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         """Open or make the file in `folder`. LocalError in one sentence if it is damaged or can not be written."""
-        self._file = StateFile(folder / FILE_NAME, _TABLES, VERSION)
+        self._file = StateFile(folder / FILE_NAME, _TABLES, VERSION, _UPGRADES)
 
     def close(self) -> None:
         self._file.close()
@@ -139,8 +163,8 @@ class Store:
         """Record how a request went; the first record stays."""
         with self._file.transaction() as base:
             base.execute(
-                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)",
-                (outcome.request, outcome.group, outcome.seconds, outcome.denoiser_calls),
+                "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?)",
+                (outcome.request, outcome.group, msgspec.json.encode(outcome)),
             )
             base.execute(
                 "DELETE FROM outcomes WHERE rowid <= (SELECT max(rowid) FROM outcomes) - ?", (PROMISES_KEPT_MAX,)
@@ -148,11 +172,8 @@ class Store:
 
     def outcomes(self) -> list[Outcome]:
         with self._file.transaction() as base:
-            rows = base.execute("SELECT request, group_id, seconds, denoiser_calls FROM outcomes ORDER BY rowid")
-            return [
-                Outcome(request=request, group=group, seconds=seconds, denoiser_calls=calls)
-                for request, group, seconds, calls in rows
-            ]
+            rows = base.execute("SELECT outcome FROM outcomes ORDER BY rowid").fetchall()
+        return [msgspec.json.decode(outcome, type=Outcome) for (outcome,) in rows]
 
     # ---- speeds --------------------------------------------------------------------------------------------
 
@@ -169,6 +190,17 @@ class Store:
                     "INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, (SELECT ifnull(max(used), 0) + 1 FROM speeds))",
                     (model, width, height, speed),
                 )
+
+    # ---- paces ---------------------------------------------------------------------------------------------
+
+    def paces(self) -> dict[str, bytes]:
+        """What a device takes for its pictures, by model, as `device.pace` packs it."""
+        with self._file.transaction() as base:
+            return {model: bytes(pace) for model, pace in base.execute("SELECT model, pace FROM paces ORDER BY model")}
+
+    def save_pace(self, model: str, pace: bytes) -> None:
+        with self._file.transaction() as base:
+            base.execute("INSERT OR REPLACE INTO paces VALUES (?, ?)", (model, pace))
 
 
 def _predict(base: sqlite3.Connection, plan: GroupPlan) -> None:

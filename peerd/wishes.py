@@ -9,6 +9,7 @@ from pathlib import Path
 
 from peerd.api.desk import Wish
 from peerd.models.registry import Registry
+from peerd.planning.phrases import concept_phrase
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.plan import GROUP_MEMBERS_MAX, PROMPT_CHARS_MAX, SIDE_PIXELS_MAX, STEPS_MAX, Call, Request
@@ -59,6 +60,8 @@ def request_of(wish: Wish, origin: NodeId, registry: Registry) -> Request:
         shared=wish.shared,
         share=wish.share,
         quality=wish.quality,
+        keep=wish.keep,
+        concepts=concept_phrase(wish.prompt) if wish.share == "concepts" else "",
         seed_free=wish.seed is None,
         group_name=wish.group_name,
         group_size=wish.group_size,

@@ -7,49 +7,110 @@ Never here: the engine itself, or whose work comes first.
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from typing import assert_never
 
 from peerd import pictures
+from peerd.device.burden import Burden
 from peerd.device.compute import Speeds
-from peerd.engine.port import Engine, EngineEvent, Halted, Order, Painted, Saved, Stepped
+from peerd.device.host import Host
+from peerd.device.pace import MPIXEL, Paces, mpixels_denoised
+from peerd.device.stopwatch import Stopwatch
+from peerd.engine.port import Engine, EngineEvent, Halted, Painted, Saved, Stepped
+from peerd.orders import order_of
+from peerd.planning.calibration import Calibration
 from peerd_protocol.actions import Denoise
 from peerd_protocol.checkpoint import unpack
-from peerd_protocol.errors import PeerdError
+from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.events import CheckpointSaved, Event, PicturePainted, StepDone, WorkFailed, WorkHalted
+from peerd_protocol.plan import Call
 from peerd_protocol.schedulers import calls_per_run
 
 log = logging.getLogger("peerd.works")
 
 
 class Works:
-    """Runs `Denoise` actions on one engine."""
+    """Runs `Denoise` actions on one engine, and lets the device learn from each how long it takes."""
 
-    def __init__(self, engine: Engine, speeds: Speeds) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        speeds: Speeds,
+        paces: Paces,
+        host: Host,
+        joules_per_call: Callable[[Call], float] = lambda _: 0.0,
+        clock_s: Callable[[], float] = time.monotonic,
+        calibration_of: Callable[[str], Calibration | None] = lambda _: None,
+    ) -> None:
         self._engine = engine
-        self._speeds = speeds
+        self._joules_per_call = joules_per_call
+        self._speeds, self._paces, self._host, self._clock_s = speeds, paces, host, clock_s
+        self._calibration_of = calibration_of
         self._left: dict[str, int] = {}
+        self._calls: dict[str, Call] = {}
+        self._watches: dict[str, Stopwatch] = {}
+        self._burden = Burden()
+        self._free_s = clock_s()
+        """When the engine was through with its last order."""
         self.denoiser_calls = 0
         """All of them since the daemon's start, as the engine counted them."""
+        self.probe_calls = 0.0
+        """What probes took beside them, in the same unit."""
 
     @property
     def queued_steps(self) -> int:
         """Scheduler steps accepted and not yet run."""
         return sum(self._left.values())
 
+    @property
+    def queued_s(self) -> float:
+        """The seconds that those take at full speed, with what comes before and after them."""
+        seconds = 0.0
+        for work, left in self._left.items():
+            call = self._calls[work]
+            pace = self._paces.of(call.model)
+            seconds += left * (pace.step_s + pace.step_s_per_mpixel * mpixels_denoised(call)) + pace.prepare_s
+            seconds += pace.decode_s_per_mpixel * call.width * call.height / MPIXEL
+        return seconds
+
+    @property
+    def joules_lately(self) -> float:
+        """What the engine drew lately, as far as `joules_per_call` tells."""
+        return self._burden.joules(self._clock_s())
+
     async def run(self, action: Denoise, post: Callable[[Event], None]) -> None:
         """One piece of work to its last event. Cancelling stops it within one step and posts nothing."""
-        self._left[action.work] = action.stop or calls_per_run(action.call.scheduler, action.call.steps)
-        order = Order(action.call, action.start, action.stop, action.checkpoint_every)
+        self._left[action.work], self._calls[action.work] = _steps_of(action), action.call
+        waited = len(self._left) > 1
+        begun_s, warm = self._clock_s(), self._engine.warm
+        watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm)
         try:
+            order = order_of(action, self._calibration_of(action.call.model))
             async with contextlib.aclosing(self._engine.run(order)) as events:
                 async for event in events:
+                    if waited:
+                        # The order before it has ended by now, and its own time begins where that one's did.
+                        watch.begun_s, waited = max(begun_s, self._free_s), False
                     post(self._take(action, event))
         except PeerdError as error:
             log.warning("%s failed: %s", action.work, error)
             post(WorkFailed(action.work, str(error)))
         finally:
-            del self._left[action.work]
+            self._free_s = self._clock_s()
+            del self._left[action.work], self._calls[action.work], self._watches[action.work]
+
+    def _learn(self, action: Denoise, *, painted: bool) -> None:
+        """This order ended as it should."""
+        usual_s = self._paces.of(action.call.model).prepare_s
+        done = self._watches[action.work].ended(self._clock_s(), painted=painted, usual_prepare_s=usual_s)
+        if done is None:
+            return
+        self._burden.add(done.steps * self._joules_per_call(action.call), self._clock_s())
+        try:
+            self._paces.learn(done)
+        except LocalError as error:
+            log.warning("what this device takes for a picture is not saved: %s", error)
 
     def _take(self, action: Denoise, event: EngineEvent) -> Event:
         call = action.call
@@ -57,13 +118,18 @@ class Works:
             case Stepped(step, total, seconds, preview, preview_side):
                 self._left[action.work] = (action.stop or total) - step
                 self._speeds.learn(call, seconds)
+                self._host.look(working=True)
+                self._watches[action.work].stepped(self._clock_s(), seconds, self._host.crowd())
                 return StepDone(action.work, step, total, preview, preview_side)
-            case Saved(step, data):
-                return CheckpointSaved(action.work, step, data)
-            case Halted(denoiser_calls):
+            case Saved(step, data, names):
+                return CheckpointSaved(action.work, step, data, names)
+            case Halted(denoiser_calls, probe_calls):
+                self._learn(action, painted=False)
                 self.denoiser_calls += denoiser_calls
+                self.probe_calls += probe_calls
                 return WorkHalted(action.work, denoiser_calls)
             case Painted(width, height, rgb, denoiser_calls, exact):
+                self._learn(action, painted=True)
                 self.denoiser_calls += denoiser_calls
                 picture = pictures.Picture(
                     width=width,
@@ -78,3 +144,12 @@ class Works:
                 return PicturePainted(action.work, pictures.pack(picture), denoiser_calls)
             case _:
                 assert_never(event)
+
+
+def _steps_of(action: Denoise) -> int:
+    """The steps that this work takes. What its checkpoint skips is not known of one that can't be read."""
+    try:
+        skipped = unpack(action.start).facts.step if action.start else 0
+    except PeerdError:
+        skipped = 0
+    return (action.stop or calls_per_run(action.call.scheduler, action.call.steps)) - skipped

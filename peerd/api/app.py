@@ -24,6 +24,7 @@ from peerd.api.wire import (
     INTERNAL_ERROR,
     WISHES_MAX,
     Answered,
+    Cleared,
     InviteAsked,
     JoinAsked,
     PlanAsked,
@@ -74,6 +75,12 @@ class Api:
     async def cluster(self, request: Request) -> Response:
         return _json(self._desk.view())
 
+    async def cache(self, request: Request) -> Response:
+        return _json(self._desk.cache())
+
+    async def clear_cache(self, request: Request) -> Response:
+        return _json(Cleared(count=await self._desk.clear_cache()))
+
     async def invite(self, request: Request) -> Lines:
         minutes = (await _body(request, InviteAsked)).minutes
         if not 0 < minutes <= INVITE_MINUTES_MAX:
@@ -103,6 +110,8 @@ def make_app(desk: Desk, closing: asyncio.Event) -> Starlette:
             _route("/v1/requests/{id}", api.cancel, "DELETE"),
             _route("/v1/plan", api.plan, "POST"),
             _route("/v1/cluster", api.cluster, "GET"),
+            _route("/v1/cache", api.cache, "GET"),
+            _route("/v1/cache", api.clear_cache, "DELETE"),
             _route("/v1/invite", api.invite, "POST"),
             _route("/v1/join", api.join, "POST"),
             _route("/v1/pairing/{id}", api.answer, "POST"),

@@ -16,12 +16,13 @@ from urllib.parse import quote
 import msgspec
 
 from peerd.api.address import check_folder, socket_path
-from peerd.api.desk import NodeView, Wish
+from peerd.api.desk import CacheView, NodeView, Wish
 from peerd.api.wire import (
     LINE_BYTES_MAX,
     SILENCE_S_MAX,
     Answered,
     Asking,
+    Cleared,
     InviteAsked,
     JoinAsked,
     PairingLine,
@@ -73,6 +74,13 @@ class Client:
     def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
         answer = self._call("POST", "/v1/plan", PlanAsked(wishes=tuple(wishes)), timeout_s=PLAN_S_MAX)
         return msgspec.json.decode(answer, type=dict[str, Any])
+
+    def cache(self) -> CacheView:
+        return msgspec.json.decode(self._call("GET", "/v1/cache"), type=CacheView)
+
+    def clear_cache(self) -> int:
+        """How many kept checkpoints were removed."""
+        return msgspec.json.decode(self._call("DELETE", "/v1/cache"), type=Cleared).count
 
     def invite(self, minutes: float = 10.0) -> Generator[PairingLine, None, None]:
         """Open a join window; closing the generator closes it. Answer each `Asking` with `answer`."""

@@ -34,6 +34,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     wait_s: float = 10.0
     share: Share = "prompt"
     quality: Quality = "balanced"
+    keep: bool = True
+    """Whether checkpoints made with this prompt may be kept for later requests, here and at peers."""
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,31 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[MemberView, ...]
 
 
+class KeptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One checkpoint that this node keeps: the call that ran to `step` of `total`, and what that has saved."""
+
+    digest: str
+    prompt: str
+    share: Share
+    scheduler: str
+    step: int
+    total: int
+    size: int
+    """Bytes of the checkpoint."""
+    age_s: float
+    hits: int
+    calls_saved: int
+    """Denoiser calls that later requests did not need to run."""
+
+
+class CacheView(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoints that this node keeps for later requests, the most worth first."""
+
+    bytes_used: int
+    bytes_max: int
+    entries: tuple[KeptView, ...]
+
+
 class Desk(Protocol):
     async def submit(self, wish: Wish) -> RequestId:
         """Accept a wish durably. Raises LocalError with one clear sentence when it can not be granted."""
@@ -89,6 +116,12 @@ class Desk(Protocol):
         ...
 
     def view(self) -> NodeView: ...
+
+    def cache(self) -> CacheView: ...
+
+    async def clear_cache(self) -> int:
+        """Remove all kept checkpoints, and tell the leader; how many there were."""
+        ...
 
     def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
         """Open one join window; ends after `Joined` or `PairingFailed`. Closing the iterator closes the window."""

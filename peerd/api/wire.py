@@ -27,6 +27,12 @@ class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     request: RequestId
 
 
+class Cleared(msgspec.Struct, frozen=True, kw_only=True):
+    """How many kept checkpoints were removed."""
+
+    count: int
+
+
 class PlanAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     wishes: tuple[Wish, ...]
 

@@ -39,6 +39,7 @@ class Words:
     wait_s: float = 10.0
     share: str = "prompt"
     quality: str = "balanced"
+    keep: bool = True
 
 
 def make_wish(prompt: str, words: Words) -> Wish:
@@ -72,6 +73,7 @@ def make_wish(prompt: str, words: Words) -> Wish:
         wait_s=words.wait_s,
         share=_choice("--share", words.share, get_args(Share)),
         quality=_choice("--quality", words.quality, get_args(Quality)),
+        keep=words.keep,
     )
 
 

@@ -35,11 +35,15 @@ class WattMeter:
     def metered(self) -> bool:
         return self._watts > 0.0
 
+    @property
+    def watts(self) -> float:
+        """What this device draws while its engine works: as metered, or the settings' estimate."""
+        return self._watts or self._settings.watts
+
     def joules_per_step(self, steps_per_second: float) -> float:
         """What one denoiser call takes on this device, going by its present draw or the estimate."""
         self._look()
-        watts = self._watts or self._settings.watts
-        return watts / steps_per_second if steps_per_second > 0.0 else watts
+        return self.watts / steps_per_second if steps_per_second > 0.0 else self.watts
 
     def busy(self) -> None:
         """The engine works just now: the draw since the last look is what working takes."""

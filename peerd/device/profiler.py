@@ -4,11 +4,15 @@ Never here: how each of them is read, or when the node asks for it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from peerd.device.compute import Speeds, load_per_core, memory_free_mib
 from peerd.device.energy import WattMeter
+from peerd.device.host import Host
+from peerd.device.links import Links
+from peerd.device.pace import Paces, mpixels_denoised
 from peerd.device.power import PowerSettings, read_power
+from peerd_protocol.plan import Call
 from peerd_protocol.profile import Profile
 
 
@@ -26,9 +30,25 @@ class Profiler:
     offers: bool
     memory_engine_mib: int
     memory_mib: Callable[[], int] = memory_free_mib
+    paces: Paces = field(default_factory=Paces)
+    host: Host = field(default_factory=lambda: Host(1))
+    links: Links = field(default_factory=Links)
+
+    def joules_per_call(self, call: Call) -> float:
+        """What one denoiser call of this size draws: the time that it takes at full speed, at the working watts."""
+        pace = self.paces.of(call.model)
+        return self.meter.watts * (pace.step_s + pace.step_s_per_mpixel * mpixels_denoised(call))
 
     def profile(
-        self, model: str, *, width: int = 0, height: int = 0, queued_steps: int = 0, warm: bool = False
+        self,
+        model: str,
+        *,
+        width: int = 0,
+        height: int = 0,
+        queued_steps: int = 0,
+        queued_s: float = 0.0,
+        joules_lately: float = 0.0,
+        warm: bool = False,
     ) -> Profile:
         """This device as it is now. `warm`: its engine runs, so the memory it needs is taken already."""
         power = read_power(self.power)
@@ -37,6 +57,7 @@ class Profiler:
         speed = self.speeds.of(model, width, height) or self.speeds.of(model)
         if queued_steps:
             self.meter.busy()
+        self.host.look(working=queued_steps > 0)
         # 0 means that the system hides its memory; the owner's word then stands.
         has_room = warm or free_mib == 0 or free_mib >= self.memory_engine_mib
         return Profile(
@@ -52,4 +73,14 @@ class Profiler:
             load=load_per_core(),
             queued_steps=queued_steps,
             offers=self.offers,
+            pace=self.paces.of(model),
+            watts=round(self.meter.watts, 3),
+            joules_lately=round(joules_lately, 3),
+            warm=warm,
+            queued_s=round(queued_s, 4),
+            host=self.host.name,
+            cores=self.host.cores,
+            others=round(self.host.others, 2),
+            latency_s=round(self.links.latency_s, 5),
+            bytes_per_second=round(self.links.bytes_per_second),
         )

@@ -8,9 +8,10 @@ import socket
 
 import msgspec
 
+from peerd.engine.port import Look
 from peerd_protocol.checkpoint import CHECKPOINT_BYTES_MAX
 from peerd_protocol.errors import FrameError
-from peerd_protocol.plan import Call
+from peerd_protocol.plan import Call, Leave
 
 FRAME_BYTES_MAX = CHECKPOINT_BYTES_MAX + 64 * 1024
 """A frame carries at most one checkpoint, or one picture, which is smaller."""
@@ -28,6 +29,9 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     checkpoint_every: int
     previews: bool
     hide_prompt: bool = False
+    leaves: tuple[Leave, ...] = ()
+    probe: tuple[Look, ...] = ()
+    blend: tuple[str, ...] = ()
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
@@ -51,6 +55,15 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
     number: int
     folder: str
     call: Call
+
+
+class Compare(msgspec.Struct, frozen=True, tag=True):
+    """Find how long the call's prompt and another may share a beginning."""
+
+    number: int
+    folder: str
+    call: Call
+    other: str
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -78,11 +91,12 @@ class Step(msgspec.Struct, frozen=True, tag=True):
 
 
 class Save(msgspec.Struct, frozen=True, tag=True):
-    """A checkpoint on the way."""
+    """A checkpoint on the way, and whose leaf it is."""
 
     number: int
     step: int
     data: bytes
+    names: tuple[str, ...] = ()
 
 
 class Picture(msgspec.Struct, frozen=True, tag=True):
@@ -97,10 +111,11 @@ class Picture(msgspec.Struct, frozen=True, tag=True):
 
 
 class Halt(msgspec.Struct, frozen=True, tag=True):
-    """The order ended at its stop step."""
+    """The order ended at its stop step, or with its last leaf."""
 
     number: int
     denoiser_calls: int
+    probe_calls: float = 0.0
 
 
 class Embedded(msgspec.Struct, frozen=True, tag=True):
@@ -117,6 +132,15 @@ class Measured(msgspec.Struct, frozen=True, tag=True):
     calls_per_second: float
 
 
+class Compared(msgspec.Struct, frozen=True, tag=True):
+    """For the call's prompt and the other: its last harmless shared step, and what a probe saw at each look."""
+
+    number: int
+    largest: tuple[int, int]
+    differences: tuple[tuple[float, ...], tuple[float, ...]]
+    denoiser_calls: float
+
+
 class Gone(msgspec.Struct, frozen=True, tag=True):
     """The order was cancelled and has ended."""
 
@@ -131,8 +155,8 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     checkpoint: bool = False
 
 
-Command = Run | Prepare | Embed | Measure | Cancel
-Answer = Loaded | Step | Save | Picture | Halt | Embedded | Measured | Gone | Refused
+Command = Run | Prepare | Embed | Measure | Compare | Cancel
+Answer = Loaded | Step | Save | Picture | Halt | Embedded | Measured | Compared | Gone | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

@@ -15,6 +15,9 @@ from peerd_protocol.errors import LocalError
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / "embedded"
 """The model that ships with peerd, so that everything runs with no download."""
 
+CALIBRATION_FILE = "calibration.json"
+"""Beside a model's weights; it says what was measured of the model and is no part of it."""
+
 CACHE_BYTES_MAX = 4 * 1024 * 1024
 FILES_MAX = 2_000
 _SUFFIXES = (".safetensors", ".json", ".txt", ".model")
@@ -55,7 +58,8 @@ def _files(folder: Path) -> list[Path]:
     found: list[Path] = []
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix in _SUFFIXES and not hidden and path.is_file():
+        measured = path == folder / CALIBRATION_FILE
+        if path.suffix in _SUFFIXES and not hidden and not measured and path.is_file():
             found.append(path)
             if len(found) > FILES_MAX:
                 raise LocalError(f"{folder} holds more than {FILES_MAX} files; it is not one model's folder.")

@@ -7,14 +7,29 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from peerd_protocol.plan import Call
+import msgspec
+
+from peerd_protocol.plan import Call, Leave
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look of a probe: during step `step` (from 1) it predicts the noise for the prompts of those that leave.
+
+    `stays` says, for a difference of the guided predictions up to `bound` (in units of the mean of all that are looked
+    at), after which step such a prompt leaves; bounds grow and steps fall. Above the last it leaves after this step.
+    """
+
+    step: int
+    stays: tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """Run `call` from `start` (checkpoint bytes; None: from noise) up to `stop` scheduler steps (None: to the picture).
 
-    `checkpoint_every` scheduler steps a checkpoint comes back on the way (0: only the one at `stop`).
+    `checkpoint_every` scheduler steps a checkpoint comes back on the way (0: only the one at `stop`). Where there are
+    `leaves`, a checkpoint comes at the step of each and the run ends with the last of them, whatever `stop` says; a
+    leaf at or before `start` gets `start` itself. `probe` may let those that name their prompt leave sooner.
     """
 
     call: Call
@@ -24,6 +39,10 @@ class Order:
     previews: bool = True
     hide_prompt: bool = False
     """Leave the prompt's digest out of checkpoints: who guesses words could recognise them by it."""
+    leaves: tuple[Leave, ...] = ()
+    probe: tuple[Look, ...] = ()
+    blend: tuple[str, ...] = ()
+    """Prompts whose mean runs the steps in place of the call's own: a beginning that is nobody's, and so suits all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +58,11 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint: `data` continues the call after `step` scheduler steps."""
+    """A checkpoint: `data` continues the call after `step` scheduler steps. `names` are the leaves that leave here."""
 
     step: int
     data: bytes
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +78,14 @@ class Painted:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The order ended at its `stop` step; its last `Saved` came before this."""
+    """The order ended at its `stop` step or with its last leaf; its last `Saved` came before this.
+
+    `probe_calls` are a probe's, beside `denoiser_calls` and in their unit: one prompt's prediction without its negative
+    half counts a half.
+    """
 
     denoiser_calls: int
+    probe_calls: float = 0.0
 
 
 EngineEvent = Stepped | Saved | Painted | Halted

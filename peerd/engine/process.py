@@ -91,6 +91,9 @@ class ProcessEngine:
                 checkpoint_every=order.checkpoint_every,
                 previews=order.previews,
                 hide_prompt=order.hide_prompt,
+                leaves=order.leaves,
+                probe=order.probe,
+                blend=order.blend,
             )
 
         async with contextlib.aclosing(self._converse(command)) as answers:
@@ -98,14 +101,14 @@ class ProcessEngine:
                 match answer:
                     case dialogue.Step(_, step, total, seconds, preview, preview_side):
                         yield Stepped(step, total, seconds, preview, preview_side)
-                    case dialogue.Save(_, step, data):
-                        yield Saved(step, data)
+                    case dialogue.Save(_, step, data, names):
+                        yield Saved(step, data, names)
                     case dialogue.Picture(_, width, height, rgb, denoiser_calls, exact):
                         self._model = order.call.model
                         yield Painted(width, height, rgb, denoiser_calls, exact)
-                    case dialogue.Halt(_, denoiser_calls):
+                    case dialogue.Halt(_, denoiser_calls, probe_calls):
                         self._model = order.call.model
-                        yield Halted(denoiser_calls)
+                        yield Halted(denoiser_calls, probe_calls)
                     case _:
                         raise EngineError(_ASTRAY)
 
@@ -132,6 +135,14 @@ class ProcessEngine:
         if not isinstance(answer, dialogue.Measured):
             raise EngineError(_ASTRAY)
         return answer.calls_per_second
+
+    async def compare(self, call: Call, other: str) -> dialogue.Compared:
+        """How long the call's prompt and `other` may share a beginning; minutes on a large model."""
+        folder = self._folder_of(call.model)
+        answer = await self._ask(lambda number: dialogue.Compare(number, folder, call, other))
+        if not isinstance(answer, dialogue.Compared):
+            raise EngineError(_ASTRAY)
+        return answer
 
     async def close(self) -> None:
         """End the child process; returns when it is gone."""
@@ -172,7 +183,13 @@ class ProcessEngine:
                             ended = isinstance(command, dialogue.Prepare)
                         case dialogue.Step() | dialogue.Save():
                             yield answer
-                        case dialogue.Picture() | dialogue.Halt() | dialogue.Embedded() | dialogue.Measured():
+                        case (
+                            dialogue.Picture()
+                            | dialogue.Halt()
+                            | dialogue.Embedded()
+                            | dialogue.Measured()
+                            | dialogue.Compared()
+                        ):
                             ended = True
                             yield answer
                         case dialogue.Gone():

@@ -11,7 +11,7 @@ Never here: which pipeline, which scheduler, what a prompt is, or where the byte
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,11 @@ from typing import Any
 import torch
 
 from peerd.engine import solver_state
-from peerd.engine.tensors import DTYPES, from_wire, shape_of, to_wire
+from peerd.engine.blend import Blend
+from peerd.engine.conditioning import Inputs, arguments_of, inputs_of
+from peerd.engine.departures import Departures
+from peerd.engine.probe import Probe
+from peerd.engine.tensors import DTYPES, from_wire, outputs_of, shape_of, to_wire
 from peerd_protocol.checkpoint import Checkpoint, Facts, Random, Template
 from peerd_protocol.errors import CheckpointError, EngineError
 
@@ -54,6 +58,8 @@ class Run:
     """One pipeline call: what it starts from, where it stops, and who listens.
 
     `facts` writes down whose checkpoint it is, from (step, total, dtype). `same_prompt` keeps the multistep history.
+    With `departures` it stops where the last one leaves; what `probe` sees, if there is one, may make that sooner.
+    `blend` puts the mean of several prompts in the place of the call's own.
     `slowdown` stretches every denoiser call by real waiting, so that tests can make one device slow.
     """
 
@@ -62,6 +68,9 @@ class Run:
     start: Checkpoint | None = None
     same_prompt: bool = True
     stop: int | None = None
+    departures: Departures | None = None
+    probe: Probe | None = None
+    blend: Blend | None = None
     checkpoint_every: int = 0
     slowdown: float = 1.0
     on_step: Callable[[Step], None] = _ignore
@@ -72,6 +81,7 @@ class Run:
     denoiser_seconds: list[float] = field(default_factory=list)
     total: int = 0
     _done: int = 0
+    _looked: set[int] = field(default_factory=set)
     _since: float = 0.0
     _template: Template | None = None
     _start_states: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -80,6 +90,11 @@ class Run:
     def skip(self) -> int:
         """How many steps are replayed."""
         return self.start.facts.step if self.start is not None else 0
+
+    @property
+    def ends(self) -> int | None:
+        """The step after which it stops, as far as is known now; None: with the picture."""
+        return self.stop if self.departures is None or self.departures.last is None else self.departures.last
 
     def carry_out(self, pipeline: Any, denoisers: list[Any], arguments: dict[str, Any]) -> Any:
         """Call the pipeline; its result, or None if it came to its stop step."""
@@ -99,13 +114,13 @@ class Run:
     def timesteps_set(self, scheduler: Any) -> None:
         """The scheduler has laid out its steps: now their number is known, and whether the checkpoint fits."""
         self.total, self._done = len(scheduler.timesteps), 0
-        if self.stop is not None and self.stop > self.total:
-            raise EngineError(f"The call takes {self.total} scheduler steps; it can not stop at step {self.stop}.")
+        if self.ends is not None and self.ends > self.total:
+            raise EngineError(f"The call takes {self.total} scheduler steps; it can not stop at step {self.ends}.")
         if self.start is not None and self.start.facts.total != self.total:
             raise CheckpointError(
                 f"The checkpoint counts {self.start.facts.total} scheduler steps in all, this call takes {self.total}."
             )
-        if self.stop is not None and self.skip >= self.stop:
+        if self.ends is not None and self.skip >= self.ends:
             raise CheckpointError(f"The checkpoint is at step {self.skip}, beyond where this run stops.")
 
     def step(self, original: Callable[..., Any], scheduler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -117,9 +132,11 @@ class Run:
         else:
             result = original(scheduler, *args, **kwargs)
         self._done += 1
-        self.on_step(Step(self._done, self.total, time.perf_counter() - self._since, _first(result)))
-        ends = self._done == self.stop
-        if ends or (self.checkpoint_every and self._done % self.checkpoint_every == 0 and self._done < self.total):
+        self.on_step(Step(self._done, self.total, time.perf_counter() - self._since, outputs_of(result)[0][0]))
+        ends = self._done == self.ends
+        leaving = self.departures is not None and self.departures.at(self._done)
+        passing = self.checkpoint_every and self._done % self.checkpoint_every == 0 and self._done < self.total
+        if ends or leaving or passing:
             self.on_save(self._capture(scheduler, result))
         if ends:
             raise Stopped
@@ -131,20 +148,45 @@ class Run:
         """One call of the denoiser's forward: zeros while replaying, else the original, counted."""
         if self._done < self.skip:
             return _zeros(self._template, next(t for t in (*args, *kwargs.values()) if isinstance(t, torch.Tensor)))
+        if self.denoiser_calls == 0:
+            # The first step's seconds begin here, not with the text encoder.
+            self._since = time.perf_counter()
+        self.denoiser_calls += 1
+        if self.blend is not None:
+            args, kwargs = arguments_of(self.blend.put(inputs_of(args, kwargs)))
+        output, seconds = self._forward(original, args, kwargs)
+        self.denoiser_seconds.append(seconds)
+        if self._template is None:
+            self._template = _template_of(output)
+        if self.departures is not None and self.probe is not None:
+            self._look(self.departures, self.probe, original, inputs_of(args, kwargs), output)
+        return output
+
+    def _forward(self, original: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, float]:
+        """One pass through the denoiser, and its seconds."""
         if self.cancelled():
             raise Cancelled
         began = time.perf_counter()
-        if self.denoiser_calls == 0:
-            # The first step's seconds begin here, not with the text encoder.
-            self._since = began
-        self.denoiser_calls += 1
         output = original(*args, **kwargs)
         if self.slowdown > 1.0:
             time.sleep((time.perf_counter() - began) * (self.slowdown - 1.0))
-        self.denoiser_seconds.append(time.perf_counter() - began)
-        if self._template is None:
-            self._template = _template_of(output)
-        return output
+        return output, time.perf_counter() - began
+
+    def _look(
+        self, departures: Departures, probe: Probe, original: Callable[..., Any], inputs: Inputs, output: Any
+    ) -> None:
+        """Let the probe look during this step, once, if it is to; its time is no part of the step's."""
+        step = self._done + 1
+        asked = departures.asked(step)
+        if not asked or step in self._looked:
+            return
+        self._looked.add(step)
+        began = time.perf_counter()
+        differences = probe.differences(
+            asked, lambda *args, **kwargs: self._forward(original, args, kwargs)[0], inputs, output
+        )
+        departures.learn(step, differences)
+        self._since += time.perf_counter() - began
 
     def _replay(self, scheduler: Any, sample: torch.Tensor) -> Any:
         assert self.start is not None
@@ -180,7 +222,7 @@ class Run:
             raise EngineError("The pipeline never called its denoiser; it can not be split.")
         generator, world = self._start_states
         world_now = torch.default_generator.get_state()
-        outputs, keys = _outputs(result)
+        outputs, keys = outputs_of(result)
         # Before the last step the pipeline overwrites all but the latent, so only that travels.
         kept = outputs if self._done == self.total else outputs[:1]
         return Checkpoint(
@@ -256,20 +298,8 @@ def _watched_denoisers(denoisers: list[Any], run: Run) -> Iterator[None]:
                 del denoiser.forward
 
 
-def _outputs(result: Any) -> tuple[list[torch.Tensor], tuple[str, ...]]:
-    if isinstance(result, tuple):
-        return list(result), ()
-    fields = {key: value for key, value in result.items() if value is not None}
-    return list(fields.values()), tuple(fields)
-
-
-def _first(result: Any) -> torch.Tensor:
-    first: torch.Tensor = _outputs(result)[0][0]
-    return first
-
-
 def _template_of(output: Any) -> Template:
-    tensors, keys = _outputs((output,) if isinstance(output, torch.Tensor) else output)
+    tensors, keys = outputs_of((output,) if isinstance(output, torch.Tensor) else output)
     return Template(keys=keys, shapes=tuple(shape_of(tensor) for tensor in tensors))
 
 

@@ -1,5 +1,7 @@
 """Between torch's tensors and a checkpoint's: numbers, shape and strides, bit for bit. Never here: what they mean."""
 
+from typing import Any
+
 import torch
 
 from peerd_protocol.checkpoint import Shape, Tensor
@@ -38,3 +40,11 @@ def from_wire(tensor: Tensor) -> torch.Tensor:
     """The tensor on the CPU, over memory of its own. Its shape was checked when the checkpoint was unpacked."""
     flat = torch.frombuffer(bytearray(tensor.data), dtype=DTYPES[tensor.shape.dtype])
     return torch.as_strided(flat, tensor.shape.sizes, tensor.shape.strides)
+
+
+def outputs_of(result: Any) -> tuple[list[torch.Tensor], tuple[str, ...]]:
+    """The tensors that a scheduler or denoiser returned, and their names where it was not a plain tuple."""
+    if isinstance(result, tuple):
+        return list(result), ()
+    fields = {key: value for key, value in result.items() if value is not None}
+    return list(fields.values()), tuple(fields)

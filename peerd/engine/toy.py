@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import AsyncGenerator, Sequence
 
+from peerd.engine.departures import Departures
 from peerd.engine.port import EngineEvent, Halted, Order, Painted, Saved, Stepped
 from peerd_protocol.checkpoint import (
     Checkpoint,
@@ -50,6 +51,7 @@ class ToyEngine:
         self._warm = False
         self.denoiser_calls = 0
         """All of them, in all orders."""
+        self.probe_calls = 0.0
 
     @property
     def warm(self) -> bool:
@@ -64,22 +66,33 @@ class ToyEngine:
             latent = _noise(call)
             if order.start is not None:
                 latent, done = _resume(order, total)
-            calls = 0
-            while done < (order.stop or total):
+            words = tuple(dict.fromkeys(order.blend)) if len(set(order.blend)) > 1 else (call.prompt,)
+            own = call.prompt if len(words) == 1 else ""
+            departures = Departures(own, order.leaves, order.probe, done, total)
+            if order.start is not None and departures.early:
+                yield Saved(done, order.start, departures.early)
+            calls, probe_calls = 0, 0.0
+            while done < (departures.last or order.stop or total):
                 await asyncio.sleep(self._seconds_per_step)
                 if self._die_at_step == done:
                     self._die_at_step, self._warm = None, False
                     raise EngineError("The toy engine died, as it was told to; the next order starts a new one.")
-                latent = _denoise(latent, call, done, total)
+                asked = departures.asked(done + 1)
+                if asked:
+                    departures.learn(done + 1, {prompt: _difference(words, prompt) for prompt in asked})
+                    probe_calls += len(asked) / 2
+                    self.probe_calls += len(asked) / 2
+                latent = _denoise(latent, call, words, done, total)
                 calls, done = calls + 1, done + 1
                 self.denoiser_calls += 1
                 preview, side = (_pixels(latent), SIDE) if order.previews else (b"", 0)
                 yield Stepped(done, total, self._seconds_per_step, preview, side)
                 passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
-                if done == order.stop or passing:
-                    yield Saved(done, _checkpoint(order, latent, done, total))
-            if order.stop is not None:
-                yield Halted(calls)
+                leaving, last = departures.at(done), departures.last or order.stop
+                if leaving or done == last or passing:
+                    yield Saved(done, _checkpoint(order, latent, done, total), leaving)
+            if departures.last is not None or order.stop is not None:
+                yield Halted(calls, probe_calls)
             else:
                 yield Painted(call.width, call.height, _picture(latent, call), calls, exact=True)
 
@@ -117,7 +130,7 @@ def _resume(order: Order, total: int) -> tuple[list[int], int]:
     refuse_misfit(checkpoint.facts, order.call, _scheduler(order.call), total)
     if checkpoint.latent.shape != _LATENT:
         raise CheckpointError("The checkpoint's latent is not the toy engine's.")
-    if order.stop is not None and checkpoint.facts.step >= order.stop:
+    if order.stop is not None and not order.leaves and checkpoint.facts.step >= order.stop:
         raise CheckpointError(f"The checkpoint is at step {checkpoint.facts.step} already; this order stops there.")
     return list(struct.unpack(f"<{_NUMBERS}i", checkpoint.latent.data)), checkpoint.facts.step
 
@@ -126,11 +139,18 @@ def _noise(call: Call) -> list[int]:
     return [byte * _ONE for byte in hashlib.shake_256(f"noise {call.seed}".encode()).digest(_NUMBERS)]
 
 
-def _denoise(latent: list[int], call: Call, done: int, total: int) -> list[int]:
-    """Move each number a part of the way to the prompt's own picture; the part grows, so early steps weigh less."""
-    goal = hashlib.shake_256(f"{call.negative}\0{call.prompt}".encode()).digest(_NUMBERS)
+def _denoise(latent: list[int], call: Call, words: Sequence[str], done: int, total: int) -> list[int]:
+    """Move each number a part of the way to the prompts' mean picture; the part grows, so early steps weigh less."""
+    goals = [hashlib.shake_256(f"{call.negative}\0{prompt}".encode()).digest(_NUMBERS) for prompt in words]
     left = total - done + 1
-    return [now + (wanted * _ONE - now) // left for now, wanted in zip(latent, goal, strict=True)]
+    means = (sum(each) * _ONE // len(goals) for each in zip(*goals, strict=True))
+    return [now + (wanted - now) // left for now, wanted in zip(latent, means, strict=True)]
+
+
+def _difference(run: Sequence[str], prompt: str) -> float:
+    """The share of words that a prompt does not have in common with those of the run: the toy's probe."""
+    one, two = set(" ".join(run).lower().split()), set(prompt.lower().split())
+    return 1 - len(one & two) / max(1, len(one | two))
 
 
 def _checkpoint(order: Order, latent: list[int], done: int, total: int) -> bytes:
@@ -140,7 +160,7 @@ def _checkpoint(order: Order, latent: list[int], done: int, total: int) -> bytes
         total=total,
         model=call.model,
         call=digest_of(call),
-        prompt="" if order.hide_prompt else prompt_digest_of(call),
+        prompt="" if order.hide_prompt or len(set(order.blend)) > 1 else prompt_digest_of(call),
         scheduler=_scheduler(call),
         guidance=float(call.guidance),
         width=call.width,

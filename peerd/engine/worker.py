@@ -4,16 +4,22 @@ Never here: processes, threads or sockets (child.py); answers leave through the 
 """
 
 import gc
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
-from peerd.engine import dialogue, pipelines, resumable
+from peerd.engine import conditioning, dialogue, pipelines, resumable
+from peerd.engine.blend import Blend
+from peerd.engine.departures import Departures
 from peerd.engine.previews import Previewer
+from peerd.engine.probe import Probe
+from peerd.engine.trial import Trial
 from peerd_protocol.checkpoint import (
     Checkpoint,
     Facts,
@@ -26,6 +32,8 @@ from peerd_protocol.checkpoint import (
 from peerd_protocol.errors import CheckpointError, EngineError, PeerdError
 from peerd_protocol.plan import Call
 from peerd_protocol.schedulers import calls_per_run
+
+log = logging.getLogger(__name__)
 
 NOISE = "torch-cpu"
 MEASURED_CALLS = 2
@@ -40,6 +48,7 @@ class Worker:
         self._slowdown = slowdown
         self._loaded: pipelines.Pipeline | None = None
         self._previewer: Previewer | None = None
+        self._unblended: Path | None = None
 
     def obey(self, command: dialogue.Command, cancelled: Callable[[], bool]) -> None:
         """Carry out one command to its last answer, whatever happens."""
@@ -57,6 +66,8 @@ class Worker:
                     self._say(dialogue.Embedded(number, tuple(vectors)))
                 case dialogue.Measure():
                     self._measure(command, cancelled)
+                case dialogue.Compare():
+                    self._compare(command, cancelled)
                 case dialogue.Cancel():
                     pass
         except resumable.Cancelled:
@@ -96,34 +107,85 @@ class Worker:
         scheduler = loaded.set_scheduler(call.scheduler)
         if start is not None:
             refuse_misfit(start.facts, call, scheduler, total)
-        if start is not None and command.stop is not None and start.facts.step >= command.stop:
-            raise CheckpointError(f"The checkpoint is at step {start.facts.step} already; this order stops there.")
-        facts = partial(self._facts, loaded, call, scheduler, "" if command.hide_prompt else prompt_digest_of(call))
+        skip = 0 if start is None else start.facts.step
+        blended = tuple(dict.fromkeys(command.blend))
+        own = call.prompt if len(blended) < 2 else ""
+        departures = Departures(own, command.leaves, command.probe, skip, total)
+        if command.start is not None and departures.early:
+            self._say(dialogue.Save(number, skip, command.start, departures.early))
+        if departures.last is not None and departures.last <= skip:
+            self._say(dialogue.Halt(number, 0))
+            return
+        if departures.last is None and command.stop is not None and skip >= command.stop:
+            raise CheckpointError(f"The checkpoint is at step {skip} already; this order stops there.")
+        words = self._conditioning(loaded, call, (*(blended if len(blended) > 1 else ()), *departures.prompts))
+        blend = self._blend(call, blended, words)
+        hidden = command.hide_prompt or blend is not None
+        facts = partial(self._facts, loaded, call, scheduler, "" if hidden else prompt_digest_of(call))
         here = facts(1, total, loaded.dtype)
         run = resumable.Run(
             generator=seeded(call.seed),
             facts=facts,
             start=start,
-            same_prompt=start is not None and start.facts.prompt == prompt_digest_of(call),
+            same_prompt=blend is None and start is not None and start.facts.prompt == prompt_digest_of(call),
             stop=command.stop,
+            departures=departures,
+            probe=None if words is None or not departures.prompts else Probe(words),
+            blend=blend,
             checkpoint_every=command.checkpoint_every,
             slowdown=self._slowdown,
             on_step=partial(self._stepped, number, command.previews),
-            on_save=partial(self._saved, number),
+            on_save=partial(self._saved, number, departures),
             cancelled=cancelled,
         )
         result = run.carry_out(loaded.pipe, loaded.denoisers, loaded.arguments(call))
         if result is None:
-            self._say(dialogue.Halt(number, run.denoiser_calls))
+            self._say(dialogue.Halt(number, run.denoiser_calls, 0.0 if run.probe is None else run.probe.calls))
             return
         if not hasattr(result, "images"):
             raise EngineError(f"The model in {command.folder} makes no pictures; choose one that does.")
         picture = result.images[0].convert("RGB")
-        exact = start is None or all(
-            getattr(start.facts, name) == getattr(here, name)
-            for name in ("dtype", "threads", "device", "software", "noise")
+        exact = blend is None and (
+            start is None
+            or all(
+                getattr(start.facts, name) == getattr(here, name)
+                for name in ("dtype", "threads", "device", "software", "noise")
+            )
         )
         self._say(dialogue.Picture(number, picture.width, picture.height, picture.tobytes(), run.denoiser_calls, exact))
+
+    def _conditioning(
+        self, loaded: pipelines.Pipeline, call: Call, prompts: Sequence[str]
+    ) -> conditioning.Conditioning | None:
+        """What these prompts are to the model; None where they are one, or where its family gives no way to tell."""
+        different = tuple(dict.fromkeys((call.prompt, *prompts)))
+        if len(different) < 2:
+            return None
+        try:
+            return conditioning.read(
+                loaded.pipe,
+                loaded.denoisers,
+                lambda prompt: loaded.arguments(msgspec.structs.replace(call, prompt=prompt)),
+                different,
+            )
+        except EngineError as error:
+            self._say_unblended(error)
+            return None
+
+    def _blend(self, call: Call, prompts: Sequence[str], words: conditioning.Conditioning | None) -> Blend | None:
+        if words is None or len(prompts) < 2:
+            return None
+        try:
+            return Blend(words, call.prompt, prompts)
+        except EngineError as error:
+            self._say_unblended(error)
+            return None
+
+    def _say_unblended(self, error: EngineError) -> None:
+        """Once a model: each of its orders would say the same."""
+        if self._loaded is not None and self._unblended != self._loaded.folder:
+            self._unblended = self._loaded.folder
+            log.warning("%s One prompt runs shared steps, and who leaves them is not probed.", error)
 
     def _measure(self, command: dialogue.Measure, cancelled: Callable[[], bool]) -> None:
         call = command.call
@@ -141,6 +203,15 @@ class Worker:
         run.carry_out(loaded.pipe, loaded.denoisers, loaded.arguments(call))
         timed = run.denoiser_seconds[1:] or run.denoiser_seconds
         self._say(dialogue.Measured(command.number, len(timed) / sum(timed)))
+
+    def _compare(self, command: dialogue.Compare, cancelled: Callable[[], bool]) -> None:
+        loaded = self.load(command.number, command.folder)
+        loaded.set_scheduler(command.call.scheduler)
+        trial = Trial(loaded, command.call, command.other, seeded, cancelled)
+        sides = trial.sides()
+        first, second = (side.differences for side in sides)
+        largest = (sides[0].largest, sides[1].largest)
+        self._say(dialogue.Compared(command.number, largest, (first, second), trial.denoiser_calls))
 
     def _facts(
         self, loaded: pipelines.Pipeline, call: Call, scheduler: str, prompt: str, step: int, total: int, dtype: str
@@ -169,8 +240,9 @@ class Worker:
             preview, side = self._previewer.thumbnail(step.latent)
         self._say(dialogue.Step(number, step.number, step.total, step.seconds, preview, side))
 
-    def _saved(self, number: int, checkpoint: Checkpoint) -> None:
-        self._say(dialogue.Save(number, checkpoint.facts.step, pack(checkpoint)))
+    def _saved(self, number: int, departures: Departures, checkpoint: Checkpoint) -> None:
+        step = checkpoint.facts.step
+        self._say(dialogue.Save(number, step, pack(checkpoint), departures.at(step)))
 
 
 def seeded(seed: int) -> torch.Generator:

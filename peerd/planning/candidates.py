@@ -3,13 +3,17 @@
 The rules of safety live here, and no wish of an asker overrides them. Never here: who is fastest (`forecast`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from peerd.planning.forecast import Load
+from peerd.planning.forecast import Course, Load
 from peerd.planning.settings import PlanSettings
+from peerd.planning.split import total_of
 from peerd_protocol.ids import NodeId
 from peerd_protocol.plan import Request
 from peerd_protocol.profile import PowerClass, Profile
+
+SAME_FINISH_S = 1e-6
+"""Finishes closer than this are a tie; it keeps rounding from choosing."""
 
 
 def unfit(profile: Profile, model: str, settings: PlanSettings) -> str:
@@ -54,12 +58,29 @@ def choose_runner(request: Request, load: Load) -> NodeId | None:
     origin = load.devices.get(request.origin)
     if origin is None or origin.engine:
         return request.origin
-    if request.share == "nothing":
-        return None
+    if request.share != "prompt":
+        return None  # its own words stay with it
     fit = fit_devices(load.devices, request.call.model, load.settings)
     if not fit:
         return None
     return min(fit, key=lambda node: (_end(load, node, request) * reluctance(load, node), node))
+
+
+def rank(nodes: Iterable[NodeId], ways: Mapping[NodeId, Course], home: NodeId, load: Load) -> list[NodeId]:
+    """Who runs shared steps first, of `nodes` that keep everyone's patience; `home` runs the lead's own steps.
+
+    By predicted finish, a battery spared. Where devices told what they have borne, those that end nearly as soon as
+    the best take turns: the least burdened first. At a tie `home`, then fewer joules, then the lower id.
+    """
+    finish_s = {node: ways[node].seconds * reluctance(load, node) for node in nodes}
+    near_s = min(finish_s.values(), default=0.0) * load.settings.fair_factor + load.settings.fair_extra_s
+
+    def key(node: NodeId) -> tuple[bool, float, int, bool, float, NodeId]:
+        near = finish_s[node] <= near_s
+        borne = load.burden(node, ways[node].drawn_by.get(node, 0.0)) if near else 0.0
+        return not near, borne, round(finish_s[node] / SAME_FINISH_S), node != home, ways[node].joules, node
+
+    return sorted(finish_s, key=key)
 
 
 def reluctance(load: Load, node: NodeId) -> float:
@@ -69,4 +90,5 @@ def reluctance(load: Load, node: NodeId) -> float:
 
 
 def _end(load: Load, node: NodeId, request: Request) -> float:
-    return load.free_s.get(node, 0.0) + request.call.steps / load.steps_per_second(node)
+    call = request.call
+    return load.free_s.get(node, 0.0) + total_of(call) * load.step_s(node, call) + load.decode_s(node, call)

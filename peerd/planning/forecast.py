@@ -1,31 +1,25 @@
 """What a plan will take: seconds, denoiser calls, joules and bytes, with and without sharing.
 
-Every engine runs one piece of work at a time, first come first served; `Load` is when each device is free again. Here
-lives arithmetic only. Never here: which plan to choose.
+Each request is a chain of pieces of work on engines (`timeline` says when each ends): shared steps run once for a
+branch, own steps with reading the prompt before and decoding after them, and between them the way of a checkpoint.
+Here lives arithmetic only. Never here: which plan to choose, or how a device knows its pace (`peerd.device`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from peerd.planning.settings import PlanSettings
+from peerd.planning import timeline
+from peerd.planning.load import Load, calls_between, checkpoint_bytes, picture_bytes
 from peerd.planning.split import total_of
+from peerd.planning.timeline import Piece
+from peerd.planning.trees import Branch
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.plan import Call, Forecast
-from peerd_protocol.profile import PowerClass, Profile
+from peerd_protocol.plan import Call, Expected, Forecast
 
-LATENT_SCALE = 8
-LATENT_CHANNELS = 4
-FLOAT_BYTES = 4
-CHECKPOINT_OVERHEAD_BYTES = 10_800
-"""Two states of a random generator (5,056 bytes each), the header, and the output template."""
+__all__ = ["Course", "Load", "Part", "alone", "checkpoint_bytes", "course", "promise", "shared", "take"]
 
-LATENTS = {
-    "pndm": 5, "lms": 5, "lms_karras": 5, "unipc": 4, "dpmpp_2s": 4, "heun": 3, "kdpm2": 2, "kdpm2_a": 2,
-    "dpmpp_2m": 3, "dpmpp_2m_karras": 3, "dpmpp_2m_sde": 3, "dpmpp_2m_sde_karras": 3, "deis": 3, "flow_heun": 3,
-}  # fmt: skip
-"""How many latents' worth of numbers a checkpoint carries, its own included; one where nothing is said."""
-
-PIXEL_BYTES = 3
+NOWHERE: Mapping[RequestId, NodeId] = {}
+"""No branch starts from a checkpoint that somebody holds already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +32,24 @@ class Part:
     call: Call
 
 
-@dataclass(slots=True)
-class Load:
-    """The devices as one plan sees them, and how many seconds from now each is free again."""
-
-    devices: Mapping[NodeId, Profile]
-    settings: PlanSettings
-    free_s: dict[NodeId, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for node, profile in self.devices.items():
-            self.free_s[node] = profile.queued_steps / self.steps_per_second(node)
-
-    def steps_per_second(self, node: NodeId) -> float:
-        """As measured; a device that never measured counts as the slowest that did, so that nothing is promised."""
-        profile = self.devices.get(node)
-        if profile is not None and profile.steps_per_second > 0.0:
-            return profile.steps_per_second
-        measured = [other.steps_per_second for other in self.devices.values() if other.steps_per_second > 0.0]
-        return min(measured, default=self.settings.unmeasured_steps_per_second)
-
-    def joules(self, node: NodeId, denoiser_calls: int) -> float:
-        """Weighed joules: those of a battery count more."""
-        profile = self.devices.get(node)
-        if profile is None:
-            return float(denoiser_calls)
-        weight = 1.0 if profile.power is PowerClass.MAINS else self.settings.battery_weight
-        return denoiser_calls * profile.joules_per_step * weight
-
-    def transfer_s(self, size_bytes: int) -> float:
-        return self.settings.latency_s + size_bytes / self.settings.bytes_per_second
-
-
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a group goes, one way or the other: when each request is done, and what it costs."""
+    """How a group goes, one way or the other: when each request is done, and what it costs.
+
+    Seconds count from the closing of the group's window; the plan is told to all `told_s` after that.
+    """
 
     done_s: dict[RequestId, float]
     free_s: dict[NodeId, float]
     denoiser_calls: int
     joules: float
+    """As they weigh in a choice: those of a battery count more."""
     handoff_bytes: int
+    joules_drawn: float = 0.0
+    """As a meter would count them."""
+    drawn_by: Mapping[NodeId, float] = field(default_factory=dict)
+    """Those of each engine."""
+    told_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -86,57 +57,47 @@ class Course:
         return max(self.done_s.values(), default=0.0)
 
 
-def checkpoint_bytes(call: Call) -> int:
-    """The size of this call's checkpoint, for a model with the usual latents."""
-    latent = (call.width // LATENT_SCALE) * (call.height // LATENT_SCALE) * LATENT_CHANNELS * FLOAT_BYTES
-    return CHECKPOINT_OVERHEAD_BYTES + latent * LATENTS.get(call.scheduler, 1)
+def take(load: Load, way: Course) -> None:
+    """This way is chosen: its engines are busy with it, and bear it."""
+    load.free_s = dict(way.free_s)
+    for node, joules in way.drawn_by.items():
+        load.taken_joules[node] = load.taken_joules.get(node, 0.0) + joules
 
 
-def alone(load: Load, parts: list[Part]) -> Course:
+def alone(load: Load, parts: Sequence[Part]) -> Course:
     """Every request runs all its steps at its own runner."""
-    return _run(load, parts, dict(load.free_s), start=0, ready_s={})
-
-
-def shared(load: Load, parts: list[Part], executor: NodeId, steps: int) -> Course:
-    """`executor` runs the first steps once and hands the checkpoint to every other runner, one after another."""
-    size = checkpoint_bytes(parts[0].call)
-    free_s = dict(load.free_s)
-    ready = load.settings.offer_s + free_s.get(executor, 0.0) + steps / load.steps_per_second(executor)
-    free_s[executor] = ready
-    ready_s: dict[RequestId, float] = {}
-    sent = 0
+    way = _Way(load)
     for part in parts:
-        if part.runner == executor:
-            ready_s[part.request] = ready
-        else:
-            sent += 1
-            ready_s[part.request] = ready + load.settings.latency_s + sent * size / load.settings.bytes_per_second
-    course = _run(load, parts, free_s, start=steps, ready_s=ready_s)
-    return Course(
-        done_s=course.done_s,
-        free_s=course.free_s,
-        denoiser_calls=course.denoiser_calls + steps,
-        joules=course.joules + load.joules(executor, steps) + sent * size * load.settings.joules_per_byte,
-        handoff_bytes=sent * size,
-    )
+        way.own(part, 0, None, 0.0)
+    return way.course(0.0)
 
 
-def _run(
-    load: Load, parts: list[Part], free_s: dict[NodeId, float], start: int, ready_s: Mapping[RequestId, float]
+def course(
+    load: Load,
+    parts: Sequence[Part],
+    tree: Branch,
+    executors: Mapping[RequestId, NodeId],
+    *,
+    held: Mapping[RequestId, NodeId] = NOWHERE,
 ) -> Course:
-    done_s: dict[RequestId, float] = {}
-    calls, joules = 0, 0.0
-    for part in sorted(parts, key=lambda part: (ready_s.get(part.request, 0.0), part.request)):
-        own = total_of(part.call) - start
-        begin = max(ready_s.get(part.request, 0.0), free_s.get(part.runner, 0.0))
-        end = begin + (own + load.settings.decode_steps) / load.steps_per_second(part.runner)
-        free_s[part.runner] = end
-        if part.runner != part.origin:
-            end += load.transfer_s(part.call.width * part.call.height * PIXEL_BYTES)
-        done_s[part.request] = end
-        calls += own
-        joules += load.joules(part.runner, own)
-    return Course(done_s, free_s, calls, joules, 0)
+    """How a group goes that shares as `tree` says.
+
+    `executors` names for the lead of each branch the device that runs it. A branch whose lead is in `held` starts, and
+    costs nothing: its last checkpoint lies ready at that device. Every part is a member of the tree.
+    """
+    way = _Way(load)
+    known = {part.request: part for part in parts}
+    first = held.get(tree.lead) or executors[tree.lead]
+    far_s = max(0.0, load.latency_s(first) - load.settings.latency_s)
+    told_s = load.settings.offer_s + 2 * far_s
+    way.branch(tree, known, {**executors, **held}, frozenset(held), _Begin(None, told_s))
+    return way.course(told_s)
+
+
+def shared(load: Load, parts: Sequence[Part], executor: NodeId, steps: int) -> Course:
+    """`executor` runs the first steps once for all, and each goes its own way after the same step."""
+    lead = parts[0].request
+    return course(load, parts, Branch(lead, 0, tuple((part.request, steps) for part in parts)), {lead: executor})
 
 
 def promise(before: Course, after: Course, step_seconds: float) -> Forecast:
@@ -146,8 +107,120 @@ def promise(before: Course, after: Course, step_seconds: float) -> Forecast:
         seconds_alone=round(before.seconds, 4),
         denoiser_calls=after.denoiser_calls,
         denoiser_calls_alone=before.denoiser_calls,
-        joules=round(after.joules, 4),
-        joules_alone=round(before.joules, 4),
+        joules=round(after.joules_drawn, 4),
+        joules_alone=round(before.joules_drawn, 4),
         handoff_bytes=after.handoff_bytes,
         step_seconds=round(step_seconds, 6),
+        each=tuple(
+            Expected(
+                request=request,
+                seconds=round(max(0.0, after.done_s[request] - after.told_s), 4),
+                seconds_alone=round(before.done_s.get(request, 0.0), 4),
+            )
+            for request in sorted(after.done_s)
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """After which piece, and how much later, a checkpoint is where the next steps run."""
+
+    after: int | None
+    lag_s: float
+
+
+class _Way:
+    """A group's pieces as they are laid out, and the costs that add up meanwhile."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._pieces: list[Piece] = []
+        self._last: list[tuple[Part, int, float]] = []
+        self._started: set[NodeId] = set()
+        self._calls, self._joules, self._bytes = 0, 0.0, 0
+        self._drawn: dict[NodeId, float] = {}
+
+    def branch(
+        self,
+        branch: Branch,
+        parts: Mapping[RequestId, Part],
+        executors: Mapping[RequestId, NodeId],
+        held: frozenset[RequestId],
+        begin: _Begin,
+    ) -> None:
+        """The shared steps of a branch, a piece from each parting of ways to the next, and all that leave it."""
+        # A held checkpoint may be of somebody who has the picture already; calls of a group differ in prompts alone.
+        node, call = executors[branch.lead], parts.get(branch.lead, next(iter(parts.values()))).call
+        ways = sorted({step for _, step in branch.leaves} | {below.start for below in branch.branches})
+        free = branch.lead in held
+        at, number = branch.start, begin.after
+        for step in ways:
+            work_s = 0.0 if free else (step - at) * self._load.step_s(node, call)
+            if number == begin.after and not free:
+                work_s += self._load.prepare_s(node) + self._cold_s(node)
+            follows = number != begin.after
+            number = self._add(Piece(node, work_s, number, 0.0 if follows else begin.lag_s, follows))
+            if not free:
+                self._count(node, call, step - at)
+            at, sent = step, 0
+            size = checkpoint_bytes(call)
+            for below in (below for below in branch.branches if below.start == step):
+                sent += executors[below.lead] != node
+                lag_s = self._hand_over(node, executors[below.lead], size, sent)
+                self.branch(below, parts, executors, held, _Begin(number, lag_s))
+            for request in (request for request, leaves in branch.leaves if leaves == step):
+                part = parts[request]
+                sent += part.runner != node
+                self.own(part, step, number, self._hand_over(node, part.runner, size, sent))
+
+    def own(self, part: Part, start: int, after: int | None, lag_s: float) -> None:
+        """The own steps of one request, to its picture."""
+        load, call, node = self._load, part.call, part.runner
+        steps = total_of(call) - start
+        work_s = load.prepare_s(node) + steps * load.step_s(node, call) + load.decode_s(node, call) + self._cold_s(node)
+        number = self._add(Piece(node, work_s, after, lag_s))
+        self._count(node, call, calls_between(call, start))
+        delivery_s = 0.0 if node == part.origin else load.transfer_s(node, part.origin, picture_bytes(call))
+        self._last.append((part, number, delivery_s))
+
+    def course(self, told_s: float) -> Course:
+        ends_s = timeline.run(self._pieces, self._load.engines(piece.node for piece in self._pieces))
+        free_s = dict(self._load.free_s)
+        for piece, end_s in zip(self._pieces, ends_s, strict=True):
+            free_s[piece.node] = max(free_s.get(piece.node, 0.0), end_s)
+        link = self._bytes * self._load.settings.joules_per_byte
+        return Course(
+            done_s={part.request: ends_s[number] + delivery_s for part, number, delivery_s in self._last},
+            free_s=free_s,
+            denoiser_calls=self._calls,
+            joules=self._joules + link,
+            handoff_bytes=self._bytes,
+            joules_drawn=sum(self._drawn.values()) + link,
+            drawn_by=self._drawn,
+            told_s=told_s,
+        )
+
+    def _add(self, piece: Piece) -> int:
+        self._pieces.append(piece)
+        return len(self._pieces) - 1
+
+    def _count(self, node: NodeId, call: Call, calls: int) -> None:
+        joules = calls * self._load.joules_per_call(node, call)
+        self._calls += calls
+        self._drawn[node] = self._drawn.get(node, 0.0) + joules
+        self._joules += joules * self._load.weight(node)
+
+    def _cold_s(self, node: NodeId) -> float:
+        """A cold engine starts once, before the first of its pieces."""
+        if node in self._started:
+            return 0.0
+        self._started.add(node)
+        return self._load.start_s(node)
+
+    def _hand_over(self, giver: NodeId, taker: NodeId, size: int, sent: int) -> float:
+        """The way of the checkpoint that is sent as number `sent` at this step: one after another."""
+        if giver == taker:
+            return 0.0
+        self._bytes += size
+        return self._load.transfer_s(giver, taker, size * sent)

@@ -28,6 +28,10 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     battery_reluctance: Annotated[float, msgspec.Meta(ge=1.0, le=100.0)] = 1.5
     """A device on battery is chosen only where it ends this much sooner than one on mains."""
 
+    fair_factor: Annotated[float, msgspec.Meta(ge=1.0, le=100.0)] = 1.2
+    fair_extra_s: NotNegative = 0.0
+    """Of the devices that end within the best finish times the factor plus the extra, the least burdened works."""
+
     memory_free_min_mib: Annotated[int, msgspec.Meta(ge=0)] = 64
     """Below this a device swaps; it is not given other people's work."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, Offer
 from peerd_protocol.notices import AnyNotice
-from peerd_protocol.plan import Call, GroupPlan, Leave, Quality, Request
+from peerd_protocol.plan import CacheEntry, Call, GroupPlan, Leave, Quality, Request
 from peerd_protocol.profile import Profile
 
 
@@ -36,11 +36,12 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class MakePlan:
-    """Group these requests and choose devices -> `Planned`."""
+    """Group these requests and choose devices -> `Planned`. `cached` are the checkpoints that living nodes keep."""
 
     batch: int
     requests: tuple[Request, ...]
     devices: tuple[tuple[NodeId, Profile], ...]
+    cached: tuple[tuple[NodeId, CacheEntry], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Denoise:
     """Run `call` from `start` to `stop` under the name `work` -> StepDone, CheckpointSaved, ..., or WorkFailed.
 
     A checkpoint is saved wherever one of `leaves` goes its own way; `quality` is what a probe holds them to.
+    `hide_prompt` leaves the prompt's digest out of checkpoints. `blend` are prompts whose mean runs the steps in place
+    of the call's own.
     """
 
     work: str
@@ -72,6 +75,24 @@ class Denoise:
     checkpoint_every: int = 0
     leaves: tuple[Leave, ...] = ()
     quality: Quality = "balanced"
+    hide_prompt: bool = False
+    blend: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep this checkpoint for later requests, if there is room -> `CacheChanged`, if that changed anything."""
+
+    entry: CacheEntry
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Bring the checkpoint kept under `digest` for this work -> `Recalled`, or `WorkFailed` if it is gone."""
+
+    work: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +106,15 @@ class Halt:
 class Deliver:
     """Commit the picture of an own request, once -> `Delivered` or `DeliveryFailed`.
 
-    `picture` is as the runner packed it; `plan` is None where the origin went alone; `seconds` since the asking.
+    `picture` is as the runner packed it; `plan` is None where the origin went alone; `seconds` since the asking,
+    of which `planned_s` went by until the plan came.
     """
 
     request: Request
     picture: bytes
     plan: GroupPlan | None
     seconds: float
+    planned_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +155,8 @@ Action = (
     | Predict
     | Consider
     | Denoise
+    | Keep
+    | Recall
     | Halt
     | Deliver
     | Tell

@@ -5,14 +5,16 @@ sender before it sends, the receiver before it believes. Never here: whether a m
 state, which the machines judge.
 """
 
-from math import isfinite
 from typing import assert_never
 
 from peerd_protocol.errors import FrameError
 from peerd_protocol.ids import Attempt, Term
+from peerd_protocol.limits import blob, many, real, text, whole
 from peerd_protocol.messages import (
     Answer,
     AnyMessage,
+    BeginningFailed,
+    CacheTold,
     Chunk,
     Fenced,
     Goodbye,
@@ -28,6 +30,7 @@ from peerd_protocol.messages import (
     Preclaim,
     PreclaimAnswer,
     Progress,
+    Receiver,
     RequestFailed,
     Resign,
     RosterShare,
@@ -37,14 +40,17 @@ from peerd_protocol.messages import (
 )
 from peerd_protocol.plan import (
     EMBEDDING_BYTES_MAX,
+    ENTRIES_TOLD_MAX,
     GROUP_MEMBERS_MAX,
     PROMPT_CHARS_MAX,
     SIDE_PIXELS_MAX,
     STEPS_MAX,
+    CacheEntry,
     Call,
     Forecast,
     GroupPlan,
     Request,
+    Share,
 )
 from peerd_protocol.profile import Profile
 
@@ -58,6 +64,10 @@ NAME_CHARS_MAX = 64
 """Names of devices, models, schedulers and groups are for people to read on one line."""
 DIGEST_BYTES_MAX = 64
 """SHA-256 takes 32; a longer digest may come. Empty means: none yet."""
+HEX_DIGEST_CHARS_MAX = 128
+"""Twice `DIGEST_BYTES_MAX`."""
+SOURCES_MAX = 32
+"""Candidates for a group's shared steps; no more than the members of a cluster."""
 MODEL_CHARS_MAX = 128
 """A digest in hex, with room for the name of its kind."""
 REASON_CHARS_MAX = 500
@@ -73,6 +83,10 @@ FOLLOWERS_MAX = 1_024
 """Far above the 32 members of a cluster."""
 RATE_MAX = 1e6
 """Steps a second and joules a step: no denoiser comes near."""
+PACE_MAX = 1e5
+"""Seconds of one call, one preparation or one way: a day is longer than anybody waits."""
+HOST_CHARS_MAX = 32
+"""A word that tells hosts apart."""
 MEMORY_MIB_MAX = 2**30
 """A pebibyte."""
 TEMPERATURE_C_MAX = 1_000.0
@@ -102,78 +116,76 @@ def check(message: AnyMessage) -> None:
     """Raise FrameError, with one sentence that names the field, if any part of `message` is out of bounds."""
     match message:
         case Hello():
-            _whole("version", message.version, 0, VERSION_MAX)
-            _text("name", message.name, NAME_CHARS_MAX)
-            _text("boot", message.boot, BOOT_CHARS_MAX, least=1)
-            _whole("control_port", message.control_port, 1, PORT_MAX)
-            _whole("bulk_port", message.bulk_port, 1, PORT_MAX)
+            whole("version", message.version, 0, VERSION_MAX)
+            text("name", message.name, NAME_CHARS_MAX)
+            text("boot", message.boot, BOOT_CHARS_MAX, least=1)
+            whole("control_port", message.control_port, 1, PORT_MAX)
+            whole("bulk_port", message.bulk_port, 1, PORT_MAX)
         case Heartbeat():
-            _text("boot", message.boot, BOOT_CHARS_MAX, least=1)
-            _whole("sequence", message.sequence, 0, COUNTER_MAX)
-            _whole("interval_ms", message.interval_ms, INTERVAL_MS_MIN, INTERVAL_MS_MAX)
+            text("boot", message.boot, BOOT_CHARS_MAX, least=1)
+            whole("sequence", message.sequence, 0, COUNTER_MAX)
+            whole("interval_ms", message.interval_ms, INTERVAL_MS_MIN, INTERVAL_MS_MAX)
             _optional_term(message.term)
-            _whole("highest", message.highest, 0, COUNTER_MAX)
-            _whole("followers", message.followers, 0, FOLLOWERS_MAX)
+            whole("highest", message.highest, 0, COUNTER_MAX)
+            whole("followers", message.followers, 0, FOLLOWERS_MAX)
             _profile(message.profile)
-            _blob("roster_digest", message.roster_digest, DIGEST_BYTES_MAX)
+            blob("roster_digest", message.roster_digest, DIGEST_BYTES_MAX)
         case Goodbye():
             pass
         case Preclaim() | PreclaimAnswer():
-            _whole("counter", message.counter, 0, COUNTER_MAX)
+            whole("counter", message.counter, 0, COUNTER_MAX)
         case Resign():
             _term(message.term)
-            _text("successor", message.successor, NODE_ID_CHARS_MAX, least=1)
+            text("successor", message.successor, NODE_ID_CHARS_MAX, least=1)
         case Fenced():
             _optional_term(message.term)
-            _whole("highest", message.highest, 0, COUNTER_MAX)
+            whole("highest", message.highest, 0, COUNTER_MAX)
         case RosterWant():
-            _blob("digest", message.digest, DIGEST_BYTES_MAX)
+            blob("digest", message.digest, DIGEST_BYTES_MAX)
         case RosterShare():
             _proofs("certificates", message.certificates)
             _proofs("revocations", message.revocations)
         case Submit():
             _request(message.request)
         case Withdraw():
-            _text("request", message.request, ID_CHARS_MAX, least=1)
+            text("request", message.request, ID_CHARS_MAX, least=1)
         case Offer():
+            _offer(message)
+        case Answer() | GroupEnded() | BeginningFailed():
             _group(message.group, message.attempt)
-            _call(message.call)
-            _whole("shared_steps", message.shared_steps, 0, SCHEDULER_CALLS_MAX)
-            _many("receivers", len(message.receivers), GROUP_MEMBERS_MAX)
-            for request, receiver in message.receivers:
-                _text("receivers", request, ID_CHARS_MAX, least=1)
-                _text("receivers", receiver, NODE_ID_CHARS_MAX, least=1)
-        case Answer() | GroupEnded():
-            _group(message.group, message.attempt)
-            _text("reason", message.reason, REASON_CHARS_MAX)
+            text("reason", message.reason, REASON_CHARS_MAX)
         case PlanTold():
             _plan(message.plan)
+        case CacheTold():
+            many("entries", len(message.entries), ENTRIES_TOLD_MAX)
+            for entry in message.entries:
+                _entry(entry)
         case Progress():
             _group(message.group, message.attempt)
             _progress(message.step, message.total, message.preview, message.preview_side)
         case LocalProgress():
-            _text("request", message.request, ID_CHARS_MAX, least=1)
+            text("request", message.request, ID_CHARS_MAX, least=1)
             _progress(message.step, message.total, message.preview, message.preview_side)
         case RequestFailed():
-            _text("request", message.request, ID_CHARS_MAX, least=1)
-            _text("reason", message.reason, REASON_CHARS_MAX)
+            text("request", message.request, ID_CHARS_MAX, least=1)
+            text("reason", message.reason, REASON_CHARS_MAX)
         case HandoffBegin():
-            _text("handoff", message.handoff, ID_CHARS_MAX, least=1)
-            _text("request", message.request, ID_CHARS_MAX)
+            text("handoff", message.handoff, ID_CHARS_MAX, least=1)
+            text("request", message.request, ID_CHARS_MAX)
             _group(message.group, message.attempt)
-            _whole("step", message.step, 0, SCHEDULER_CALLS_MAX)
-            _whole("size", message.size, 0, HANDOFF_BYTES_MAX)
-            _blob("digest", message.digest, DIGEST_BYTES_MAX)
+            whole("step", message.step, 0, SCHEDULER_CALLS_MAX)
+            whole("size", message.size, 0, HANDOFF_BYTES_MAX)
+            blob("digest", message.digest, DIGEST_BYTES_MAX)
         case Chunk():
-            _text("handoff", message.handoff, ID_CHARS_MAX, least=1)
-            _whole("offset", message.offset, 0, HANDOFF_BYTES_MAX)
-            _blob("data", message.data, CHUNK_BYTES_MAX)
+            text("handoff", message.handoff, ID_CHARS_MAX, least=1)
+            whole("offset", message.offset, 0, HANDOFF_BYTES_MAX)
+            blob("data", message.data, CHUNK_BYTES_MAX)
         case HandoffGot():
-            _text("handoff", message.handoff, ID_CHARS_MAX, least=1)
-            _whole("offset", message.offset, 0, HANDOFF_BYTES_MAX)
+            text("handoff", message.handoff, ID_CHARS_MAX, least=1)
+            whole("offset", message.offset, 0, HANDOFF_BYTES_MAX)
         case HandoffDone():
-            _text("handoff", message.handoff, ID_CHARS_MAX, least=1)
-            _text("reason", message.reason, REASON_CHARS_MAX)
+            text("handoff", message.handoff, ID_CHARS_MAX, least=1)
+            text("reason", message.reason, REASON_CHARS_MAX)
         case _:
             assert_never(message)
 
@@ -182,9 +194,9 @@ def check(message: AnyMessage) -> None:
 
 
 def _term(term: Term) -> None:
-    _whole("term.counter", term.counter, 0, COUNTER_MAX)
-    _text("term.leader", term.leader, NODE_ID_CHARS_MAX)
-    _text("term.boot", term.boot, BOOT_CHARS_MAX)
+    whole("term.counter", term.counter, 0, COUNTER_MAX)
+    text("term.leader", term.leader, NODE_ID_CHARS_MAX)
+    text("term.boot", term.boot, BOOT_CHARS_MAX)
 
 
 def _optional_term(term: Term | None) -> None:
@@ -193,113 +205,157 @@ def _optional_term(term: Term | None) -> None:
 
 
 def _group(group: str, attempt: Attempt) -> None:
-    _text("group", group, ID_CHARS_MAX)
+    text("group", group, ID_CHARS_MAX)
     _term(attempt.term)
-    _whole("attempt.number", attempt.number, 0, COUNTER_MAX)
+    whole("attempt.number", attempt.number, 0, COUNTER_MAX)
 
 
 def _call(call: Call) -> None:
-    _text("call.model", call.model, MODEL_CHARS_MAX)
-    _text("call.prompt", call.prompt, PROMPT_CHARS_MAX)
-    _text("call.negative", call.negative, PROMPT_CHARS_MAX)
-    _whole("call.steps", call.steps, 1, STEPS_MAX)
-    _whole("call.seed", call.seed, 0, SEED_MAX)
-    _real("call.guidance", call.guidance, -GUIDANCE_MAX, GUIDANCE_MAX)
-    _text("call.scheduler", call.scheduler, NAME_CHARS_MAX)
-    _whole("call.width", call.width, 1, SIDE_PIXELS_MAX)
-    _whole("call.height", call.height, 1, SIDE_PIXELS_MAX)
+    text("call.model", call.model, MODEL_CHARS_MAX)
+    text("call.prompt", call.prompt, PROMPT_CHARS_MAX)
+    text("call.negative", call.negative, PROMPT_CHARS_MAX)
+    whole("call.steps", call.steps, 1, STEPS_MAX)
+    whole("call.seed", call.seed, 0, SEED_MAX)
+    real("call.guidance", call.guidance, -GUIDANCE_MAX, GUIDANCE_MAX)
+    text("call.scheduler", call.scheduler, NAME_CHARS_MAX)
+    whole("call.width", call.width, 1, SIDE_PIXELS_MAX)
+    whole("call.height", call.height, 1, SIDE_PIXELS_MAX)
 
 
 def _request(request: Request) -> None:
-    _text("request.id", request.id, ID_CHARS_MAX, least=1)
-    _text("request.origin", request.origin, NODE_ID_CHARS_MAX, least=1)
+    text("request.id", request.id, ID_CHARS_MAX, least=1)
+    text("request.origin", request.origin, NODE_ID_CHARS_MAX, least=1)
     _call(request.call)
     if request.shared is not None:
-        _whole("request.shared", request.shared, 0, SCHEDULER_CALLS_MAX)
-    _text("request.group_name", request.group_name, NAME_CHARS_MAX)
-    _whole("request.group_size", request.group_size, 1, GROUP_MEMBERS_MAX)
-    _whole("request.wait_ms", request.wait_ms, 0, WAIT_MS_MAX)
-    _blob("request.embedding", request.embedding, EMBEDDING_BYTES_MAX)
+        whole("request.shared", request.shared, 0, SCHEDULER_CALLS_MAX)
+    text("request.group_name", request.group_name, NAME_CHARS_MAX)
+    whole("request.group_size", request.group_size, 1, GROUP_MEMBERS_MAX)
+    whole("request.wait_ms", request.wait_ms, 0, WAIT_MS_MAX)
+    blob("request.embedding", request.embedding, EMBEDDING_BYTES_MAX)
+    text("request.concepts", request.concepts, 0)
+    _shared("request.share", request.share)
+    if request.share == "concepts" and (request.call.negative or request.embedding):
+        raise FrameError("A request that shares its concepts alone tells more than those.")
+
+
+def _shared(field: str, share: Share) -> None:
+    if share == "nothing":
+        raise FrameError(f"{field} is nothing; such a request stays at its origin.")
+
+
+def _offer(offer: Offer) -> None:
+    _group(offer.group, offer.attempt)
+    _call(offer.call)
+    many("receivers", len(offer.receivers), GROUP_MEMBERS_MAX)
+    for receiver in offer.receivers:
+        _receiver(receiver)
+    _forecast(offer.forecast)
+    _blend("blend", offer.blend)
+    _shared("share", offer.share)
+    if offer.beginning is not None:
+        whole("beginning.step", offer.beginning.step, 1, SCHEDULER_CALLS_MAX)
+        many("beginning.sources", len(offer.beginning.sources), SOURCES_MAX)
+        for source in offer.beginning.sources:
+            text("beginning.sources", source, NODE_ID_CHARS_MAX, least=1)
+        real("beginning.step_seconds", offer.beginning.step_seconds, 0, FORECAST_MAX)
+        text("beginning.cached", offer.beginning.cached, HEX_DIGEST_CHARS_MAX)
+
+
+def _receiver(receiver: Receiver) -> None:
+    text("receiver.request", receiver.request, ID_CHARS_MAX, least=1)
+    text("receiver.node", receiver.node, NODE_ID_CHARS_MAX, least=1)
+    whole("receiver.step", receiver.step, 1, SCHEDULER_CALLS_MAX)
+    _group(receiver.group, receiver.attempt)
+    text("receiver.prompt", receiver.prompt, PROMPT_CHARS_MAX)
+
+
+def _blend(field: str, prompts: tuple[str, ...]) -> None:
+    many(field, len(prompts), GROUP_MEMBERS_MAX)
+    for prompt in prompts:
+        text(field, prompt, PROMPT_CHARS_MAX)
+
+
+def _entry(entry: CacheEntry) -> None:
+    text("entry.digest", entry.digest, HEX_DIGEST_CHARS_MAX, least=1)
+    _call(entry.call)
+    whole("entry.step", entry.step, 1, SCHEDULER_CALLS_MAX)
+    whole("entry.size", entry.size, 1, HANDOFF_BYTES_MAX)
+    _shared("entry.share", entry.share)
+    blob("entry.embedding", entry.embedding, EMBEDDING_BYTES_MAX)
+    real("entry.worth", entry.worth, 0, FORECAST_MAX)
+    _blend("entry.blend", entry.blend)
 
 
 def _plan(plan: GroupPlan) -> None:
     _group(plan.group, plan.attempt)
-    _text("plan.lead", plan.lead, ID_CHARS_MAX)
-    _text("plan.executor", plan.executor, NODE_ID_CHARS_MAX)
-    _whole("plan.shared_steps", plan.shared_steps, 0, SCHEDULER_CALLS_MAX)
-    _many("plan.requests", len(plan.requests), GROUP_MEMBERS_MAX)
+    text("plan.lead", plan.lead, ID_CHARS_MAX)
+    text("plan.executor", plan.executor, NODE_ID_CHARS_MAX)
+    whole("plan.shared_steps", plan.shared_steps, 0, SCHEDULER_CALLS_MAX)
+    many("plan.requests", len(plan.requests), GROUP_MEMBERS_MAX)
     for request in plan.requests:
-        _text("plan.requests", request, ID_CHARS_MAX, least=1)
-    _many("plan.assignments", len(plan.assignments), GROUP_MEMBERS_MAX)
+        text("plan.requests", request, ID_CHARS_MAX, least=1)
+    many("plan.assignments", len(plan.assignments), GROUP_MEMBERS_MAX)
     for assignment in plan.assignments:
-        _text("assignment.request", assignment.request, ID_CHARS_MAX, least=1)
-        _text("assignment.origin", assignment.origin, NODE_ID_CHARS_MAX, least=1)
-        _text("assignment.runner", assignment.runner, NODE_ID_CHARS_MAX)
+        text("assignment.request", assignment.request, ID_CHARS_MAX, least=1)
+        text("assignment.origin", assignment.origin, NODE_ID_CHARS_MAX, least=1)
+        text("assignment.runner", assignment.runner, NODE_ID_CHARS_MAX)
         _call(assignment.call)
     _forecast(plan.forecast)
-    _text("plan.reason", plan.reason, REASON_CHARS_MAX)
+    text("plan.reason", plan.reason, REASON_CHARS_MAX)
+    text("plan.parent", plan.parent, ID_CHARS_MAX)
 
 
 def _forecast(forecast: Forecast) -> None:
-    _real("forecast.seconds", forecast.seconds, 0, FORECAST_MAX)
-    _real("forecast.seconds_alone", forecast.seconds_alone, 0, FORECAST_MAX)
-    _real("forecast.denoiser_calls", forecast.denoiser_calls, 0, FORECAST_MAX)
-    _real("forecast.denoiser_calls_alone", forecast.denoiser_calls_alone, 0, FORECAST_MAX)
-    _real("forecast.joules", forecast.joules, 0, FORECAST_MAX)
-    _real("forecast.joules_alone", forecast.joules_alone, 0, FORECAST_MAX)
-    _real("forecast.handoff_bytes", forecast.handoff_bytes, 0, FORECAST_MAX)
+    real("forecast.seconds", forecast.seconds, 0, FORECAST_MAX)
+    real("forecast.seconds_alone", forecast.seconds_alone, 0, FORECAST_MAX)
+    real("forecast.denoiser_calls", forecast.denoiser_calls, 0, FORECAST_MAX)
+    real("forecast.denoiser_calls_alone", forecast.denoiser_calls_alone, 0, FORECAST_MAX)
+    real("forecast.joules", forecast.joules, 0, FORECAST_MAX)
+    real("forecast.joules_alone", forecast.joules_alone, 0, FORECAST_MAX)
+    real("forecast.handoff_bytes", forecast.handoff_bytes, 0, FORECAST_MAX)
+    real("forecast.step_seconds", forecast.step_seconds, 0, FORECAST_MAX)
+    many("forecast.each", len(forecast.each), GROUP_MEMBERS_MAX)
+    for expected in forecast.each:
+        text("forecast.each.request", expected.request, ID_CHARS_MAX, least=1)
+        real("forecast.each.seconds", expected.seconds, 0, FORECAST_MAX)
+        real("forecast.each.seconds_alone", expected.seconds_alone, 0, FORECAST_MAX)
 
 
 def _profile(profile: Profile) -> None:
-    _text("profile.model", profile.model, MODEL_CHARS_MAX)
-    _real("profile.steps_per_second", profile.steps_per_second, 0, RATE_MAX)
-    _real("profile.joules_per_step", profile.joules_per_step, 0, RATE_MAX)
-    _whole("profile.memory_free_mib", profile.memory_free_mib, 0, MEMORY_MIB_MAX)
+    text("profile.model", profile.model, MODEL_CHARS_MAX)
+    real("profile.steps_per_second", profile.steps_per_second, 0, RATE_MAX)
+    real("profile.joules_per_step", profile.joules_per_step, 0, RATE_MAX)
+    whole("profile.memory_free_mib", profile.memory_free_mib, 0, MEMORY_MIB_MAX)
     if profile.battery_percent is not None:
-        _whole("profile.battery_percent", profile.battery_percent, 0, 100)
+        whole("profile.battery_percent", profile.battery_percent, 0, 100)
     if profile.temperature_c is not None:
-        _real("profile.temperature_c", profile.temperature_c, -TEMPERATURE_C_MAX, TEMPERATURE_C_MAX)
-    _real("profile.load", profile.load, 0, RATE_MAX)
-    _whole("profile.queued_steps", profile.queued_steps, 0, QUEUED_STEPS_MAX)
+        real("profile.temperature_c", profile.temperature_c, -TEMPERATURE_C_MAX, TEMPERATURE_C_MAX)
+    real("profile.load", profile.load, 0, RATE_MAX)
+    whole("profile.queued_steps", profile.queued_steps, 0, QUEUED_STEPS_MAX)
+    real("profile.pace.step_s", profile.pace.step_s, 0, PACE_MAX)
+    real("profile.pace.step_s_per_mpixel", profile.pace.step_s_per_mpixel, 0, PACE_MAX)
+    real("profile.pace.prepare_s", profile.pace.prepare_s, 0, PACE_MAX)
+    real("profile.pace.decode_s_per_mpixel", profile.pace.decode_s_per_mpixel, 0, PACE_MAX)
+    real("profile.pace.start_s", profile.pace.start_s, 0, PACE_MAX)
+    real("profile.watts", profile.watts, 0, RATE_MAX)
+    real("profile.joules_lately", profile.joules_lately, 0, FORECAST_MAX)
+    real("profile.queued_s", profile.queued_s, 0, FORECAST_MAX)
+    text("profile.host", profile.host, HOST_CHARS_MAX)
+    real("profile.cores", profile.cores, 0, RATE_MAX)
+    real("profile.others", profile.others, 0, RATE_MAX)
+    real("profile.latency_s", profile.latency_s, 0, PACE_MAX)
+    real("profile.bytes_per_second", profile.bytes_per_second, 0, FORECAST_MAX)
 
 
 def _progress(step: int, total: int, preview: bytes, side: int) -> None:
-    _whole("total", total, 0, SCHEDULER_CALLS_MAX)
-    _whole("step", step, 0, total)
-    _whole("preview_side", side, 0, PREVIEW_SIDE_MAX)
+    whole("total", total, 0, SCHEDULER_CALLS_MAX)
+    whole("step", step, 0, total)
+    whole("preview_side", side, 0, PREVIEW_SIDE_MAX)
     if len(preview) not in (0, 3 * side * side):
         raise FrameError(f"The preview has {len(preview)} bytes; {side} pixels squared take {3 * side * side}.")
 
 
-# ---- the kinds of bound ------------------------------------------------------------------------------------------
-
-
-def _text(field: str, value: str, most: int, least: int = 0) -> None:
-    if not least <= len(value) <= most:
-        raise FrameError(f"{field} has {len(value)} characters; {least} to {most} are allowed.")
-
-
-def _blob(field: str, value: bytes, most: int) -> None:
-    if len(value) > most:
-        raise FrameError(f"{field} has {len(value)} bytes; {most} are allowed.")
-
-
-def _many(field: str, count: int, most: int) -> None:
-    if count > most:
-        raise FrameError(f"{field} has {count} entries; {most} are allowed.")
-
-
-def _whole(field: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise FrameError(f"{field} is {value}; {least} to {most} are allowed.")
-
-
-def _real(field: str, value: float, least: float, most: float) -> None:
-    if not (isfinite(value) and least <= value <= most):
-        raise FrameError(f"{field} is {value}; a number from {least:g} to {most:g} is allowed.")
-
-
 def _proofs(field: str, proofs: tuple[bytes, ...]) -> None:
-    _many(field, len(proofs), CERTIFICATES_MAX)
+    many(field, len(proofs), CERTIFICATES_MAX)
     for proof in proofs:
-        _blob(field, proof, CERTIFICATE_BYTES_MAX)
+        blob(field, proof, CERTIFICATE_BYTES_MAX)

@@ -12,7 +12,15 @@ import msgspec
 
 from peerd_protocol import bounds
 from peerd_protocol.errors import FrameError, LocalError
-from peerd_protocol.messages import Answer, AnyMessage, GroupEnded, HandoffDone, PlanTold, RequestFailed
+from peerd_protocol.messages import (
+    Answer,
+    AnyMessage,
+    BeginningFailed,
+    GroupEnded,
+    HandoffDone,
+    PlanTold,
+    RequestFailed,
+)
 
 CONTROL_BYTES_MAX: Final = 1024 * 1024
 """A plan whose 32 prompts are 2,000 three-byte characters each, or a roster of 2 x 256 certificates: both fit."""
@@ -98,7 +106,7 @@ def _refuse_extension(code: int, data: bytes) -> Any:
 def _clip_reasons(message: AnyMessage) -> AnyMessage:
     """A reason may come from an exception of any length; clipping loses less than refusing to say it."""
     match message:
-        case Answer() | GroupEnded() | RequestFailed() | HandoffDone():
+        case Answer() | GroupEnded() | BeginningFailed() | RequestFailed() | HandoffDone():
             return msgspec.structs.replace(message, reason=_clip(message.reason))
         case PlanTold(plan=plan):
             return PlanTold(plan=msgspec.structs.replace(plan, reason=_clip(plan.reason)))

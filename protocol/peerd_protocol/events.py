@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
 from peerd_protocol.messages import AnyMessage
-from peerd_protocol.plan import Forecast, Request
+from peerd_protocol.plan import CacheEntry, Forecast, Request
 from peerd_protocol.profile import Profile
 
 
@@ -74,18 +74,36 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A group as planning proposes it. `candidates` may run the shared steps, best first, the lead's call first of
-    all; `runners` name for each request who runs its local steps. `lead` is one of `requests`.
+    """A group as planning proposes it: the members of `leaves` each leave the shared steps after their own.
+
+    A step of 0 means alone. `candidates` may run the shared steps, best first, with the call of `lead`, one of the
+    members; `runners` name for each request who runs its local steps. Members in `probed` may leave sooner, by a probe.
+    `blended`: the mean of all prompts below runs the steps, not the lead's alone.
+    A branch names its `parent`, an earlier draft of the same `Planned`, and the step `start` where it leaves that one;
+    `cached` names a checkpoint at `start` that all candidates keep. Else it begins with noise.
     """
 
-    requests: tuple[RequestId, ...]
+    leaves: tuple[tuple[RequestId, int], ...]
     lead: RequestId
     seed: int
-    shared_steps: int
     candidates: tuple[NodeId, ...]
     runners: tuple[tuple[RequestId, NodeId], ...]
     forecast: Forecast
     reason: str = ""
+    probed: frozenset[RequestId] = frozenset()
+    blended: bool = False
+    parent: int | None = None
+    start: int = 0
+    cached: str = ""
+
+    @property
+    def requests(self) -> tuple[RequestId, ...]:
+        return tuple(request for request, _ in self.leaves)
+
+    @property
+    def shared_steps(self) -> int:
+        """The last step that any of its own members shares."""
+        return max((step for _, step in self.leaves), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +144,21 @@ class CheckpointSaved:
     step: int
     data: bytes
     names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A kept checkpoint is at hand again, for this work."""
+
+    work: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CacheChanged:
+    """This node now keeps exactly these checkpoints for later requests, the most worth first."""
+
+    entries: tuple[CacheEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +215,8 @@ Event = (
     | Considered
     | StepDone
     | CheckpointSaved
+    | Recalled
+    | CacheChanged
     | WorkHalted
     | PicturePainted
     | WorkFailed

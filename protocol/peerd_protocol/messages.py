@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
-from peerd_protocol.plan import Call, GroupPlan, Request
+from peerd_protocol.plan import CacheEntry, Call, Forecast, GroupPlan, Quality, Request, Share
 from peerd_protocol.profile import Profile
 
 PROTOCOL_VERSION = 1
@@ -116,14 +116,61 @@ class Withdraw(Message, frozen=True, kw_only=True, tag="withdraw"):
     request: RequestId
 
 
+class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Who leaves the shared steps after `step` at the latest, and the `node` that the checkpoint goes to.
+
+    `group` and `attempt` are those that the receiver knows: the offer's own for a member's runner, a branch's for the
+    executor of that branch. `prompt`, where its owner shares it, lets a probe find that it should leave sooner.
+    """
+
+    request: RequestId
+    node: NodeId
+    step: int
+    group: GroupId
+    attempt: Attempt
+    prompt: str = ""
+
+
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """Where shared steps go on from, if not from noise: a checkpoint at `step`, or sooner if a probe finds so.
+
+    One of `sources` hands it over, whose step takes `step_seconds`; or the executor itself keeps it under `cached`.
+    """
+
+    step: int
+    sources: tuple[NodeId, ...] = ()
+    step_seconds: float = 0.0
+    cached: str = ""
+
+
 class Offer(Message, frozen=True, kw_only=True, tag="offer"):
-    """The leader asks one device to run a group's shared steps. It shows the lead's prompt and nobody else's."""
+    """The leader asks one device to run a group's shared steps.
+
+    It shows the lead's prompt, and those of others only where a probe is wanted or where the mean of all (`blend`) runs
+    the steps in place of the lead's. `share` and `keep` are the lead's
+    wishes about its prompt and its checkpoints, `quality` is the strictest of the members'.
+    """
 
     group: GroupId
     attempt: Attempt
     call: Call
-    shared_steps: int
-    receivers: tuple[tuple[RequestId, NodeId], ...]
+    receivers: tuple[Receiver, ...]
+    forecast: Forecast
+    beginning: Beginning | None = None
+    share: Share = "prompt"
+    quality: Quality = "balanced"
+    keep: bool = True
+    blend: tuple[str, ...] = ()
+
+    @property
+    def stop(self) -> int:
+        """The last shared step."""
+        return max((receiver.step for receiver in self.receivers), default=0)
+
+    @property
+    def start(self) -> int:
+        """The step that it begins at."""
+        return self.beginning.step if self.beginning is not None else 0
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="answer"):
@@ -142,12 +189,13 @@ class PlanTold(Message, frozen=True, kw_only=True, tag="plan"):
 
 
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
-    """The executor's lease: it renews only with steps, so that a hung engine lapses."""
+    """The executor's lease, for a member's runner, or for the executor of a `branch` that waits for its beginning."""
 
     group: GroupId
     attempt: Attempt
     step: int
     total: int
+    branch: bool = False
     preview: bytes = b""
     preview_side: int = 0
 
@@ -170,6 +218,20 @@ class GroupEnded(Message, frozen=True, kw_only=True, tag="group_ended"):
     reason: str = ""
 
 
+class BeginningFailed(Message, frozen=True, kw_only=True, tag="beginning_failed"):
+    """The leader tells the executor of a branch that the steps before it will not come, if they have not yet."""
+
+    group: GroupId
+    attempt: Attempt
+    reason: str
+
+
+class CacheTold(Message, frozen=True, kw_only=True, tag="cache"):
+    """A node tells its leader which checkpoints it keeps for later requests; the last word replaces earlier ones."""
+
+    entries: tuple[CacheEntry, ...]
+
+
 class RequestFailed(Message, frozen=True, kw_only=True, tag="request_failed"):
     """A runner tells the origin that it cannot finish the request."""
 
@@ -181,10 +243,12 @@ class RequestFailed(Message, frozen=True, kw_only=True, tag="request_failed"):
 
 
 class HandoffBegin(Message, frozen=True, kw_only=True, tag="handoff_begin"):
-    """Announces bytes that follow in chunks: a checkpoint for a member, or a finished picture for its origin."""
+    """Announces bytes that follow in chunks: a checkpoint for a member's runner or for the executor of a branch, or a
+    finished picture for its origin.
+    """
 
     handoff: HandoffId
-    what: Literal["checkpoint", "picture"]
+    what: Literal["checkpoint", "branch", "picture"]
     request: RequestId
     group: GroupId
     attempt: Attempt
@@ -234,6 +298,8 @@ AnyMessage = (
     | Progress
     | LocalProgress
     | GroupEnded
+    | BeginningFailed
+    | CacheTold
     | RequestFailed
     | HandoffBegin
     | Chunk

@@ -18,6 +18,7 @@ from typing import assert_never
 
 from peerd_protocol.actions import Action, MergeRoster, Send, ShareRoster
 from peerd_protocol.coordination.executor import Executor
+from peerd_protocol.coordination.holder import Holder
 from peerd_protocol.coordination.leader import Leader
 from peerd_protocol.coordination.orders import Give, GoAlone, Order
 from peerd_protocol.coordination.origin import Origin
@@ -25,6 +26,7 @@ from peerd_protocol.coordination.runner import Runner
 from peerd_protocol.election import Election, Role
 from peerd_protocol.events import (
     Asked,
+    CacheChanged,
     Cancelled,
     CheckpointSaved,
     Considered,
@@ -37,6 +39,7 @@ from peerd_protocol.events import (
     PicturePainted,
     Planned,
     Profiled,
+    Recalled,
     Received,
     RosterChanged,
     StepDone,
@@ -46,11 +49,13 @@ from peerd_protocol.events import (
 )
 from peerd_protocol.handoff import Arrived, Given, Handoffs, NotGiven, Outcome
 from peerd_protocol.handshake import Handshakes
-from peerd_protocol.ids import Attempt, BootNonce, NodeId, Term
+from peerd_protocol.ids import Attempt, BootNonce, HandoffId, NodeId, Term
 from peerd_protocol.membership import Membership, PeerState
 from peerd_protocol.messages import (
     Answer,
     AnyMessage,
+    BeginningFailed,
+    CacheTold,
     Chunk,
     Fenced,
     Goodbye,
@@ -73,7 +78,11 @@ from peerd_protocol.messages import (
     Submit,
     Withdraw,
 )
+from peerd_protocol.plan import GroupPlan
 from peerd_protocol.profile import Profile
+
+EARLY_MAX = 64
+"""Announcements that wait for a plan; their givers repeat what is not kept."""
 
 Moves = Iterable[Action | Order | Outcome]
 
@@ -98,10 +107,13 @@ class Node:
         self._membership = Membership(me)
         self._election = Election(me, boot, recalled, interval_s, now_s)
         self._origin = Origin(me, recalled, now_s)
-        self._leader = Leader(me)
-        self._executor = Executor()
+        self._leader = Leader()
+        self._executor = Executor(interval_s)
         self._runner = Runner(me, recalled, interval_s)
+        self._holder = Holder()
         self._handoffs = Handoffs()
+        self._early: dict[HandoffId, tuple[NodeId, HandoffBegin]] = {}
+        """Checkpoints announced before the plan that they belong to."""
 
     # ---- what the host may ask -----------------------------------------------------------------------------
 
@@ -150,10 +162,12 @@ class Node:
                     yield from self._handoffs.give(to, begin, data, self._now_s)
                 case Arrived(sender, begin, data) if begin.what == "checkpoint":
                     yield from self._settle(self._runner.arrived(sender, begin, data))
+                case Arrived(sender, begin, data) if begin.what == "branch":
+                    yield from self._settle(self._executor.arrived(sender, begin, data, self._now_s))
                 case Arrived(_, begin, data):
                     yield from self._settle(self._origin.painted(begin, data, self._now_s))
                 case Given(_, begin) | NotGiven(_, begin):
-                    if begin.what == "checkpoint":
+                    if begin.what != "picture":
                         yield from self._settle(self._executor.handed(begin))
                 case _:
                     yield move
@@ -189,13 +203,18 @@ class Node:
             case Planned():
                 return self._leader.planned(event, self._led, self._now_s) if self._led is not None else []
             case Considered():
-                return self._executor.considered(event)
+                return self._executor.considered(event, self._now_s)
             case StepDone():
                 return [*self._executor.stepped(event), *self._runner.stepped(event)]
             case CheckpointSaved():
                 return self._executor.saved(event)
-            case WorkHalted():
+            case Recalled():
+                return self._executor.recalled(event, self._now_s)
+            case CacheChanged(entries):
+                self._holder.changed(entries)
                 return []
+            case WorkHalted():
+                return self._executor.halted(event)
             case PicturePainted():
                 return self._runner.painted(event)
             case WorkFailed():
@@ -215,6 +234,8 @@ class Node:
         moves: list[Action | Order | Outcome] = [*self._elect(), *self._mourn(), *self._announce()]
         if self._led is not None:
             moves += self._leader.ticked(self.devices, now_s)
+        moves += self._holder.ticked(self.leader, self.term, now_s)
+        moves += self._executor.ticked(now_s)
         moves += self._runner.ticked(now_s)
         resent, given_up = self._handoffs.ticked(now_s)
         return [*moves, *resent, *given_up]
@@ -242,6 +263,7 @@ class Node:
         for peer in sorted(lost):
             self._origin.peer_lost(peer)
             moves += self._runner.peer_lost(peer)
+            moves += self._executor.peer_lost(peer)
             moves += self._leader.peer_lost(peer, self._now_s)
             moves += self._handoffs.peer_lost(peer)
         return moves
@@ -274,31 +296,31 @@ class Node:
                 told = self._leader.submitted(sender, request, self._living | {self.me}, now_s)
                 return [*told, *self._leader.ticked(self.devices, now_s)]  # a group that is full now waits no longer
             case Withdraw(request=request):
-                withdrawn = self._leader.withdrawn(sender, request)
-                return [
-                    *withdrawn,
-                    *self._executor.withdrawn(sender, request),
-                    *self._runner.withdrawn(sender, request),
-                ]
+                self._leader.withdrawn(sender, request)
+                return [*self._executor.withdrawn(sender, request), *self._runner.withdrawn(sender, request)]
             case Offer():
                 return self._fence(sender, message.attempt) or self._executor.offered(sender, message)
             case Answer():
                 return self._leader.answered(sender, message, now_s)
             case PlanTold(plan=plan):
-                if fenced := self._fence(sender, plan.attempt):
-                    return fenced
-                return [*self._origin.told(plan, self._runner.bound, now_s), *self._runner.told(plan, now_s)]
+                return self._fence(sender, plan.attempt) or self._hear_plan(plan)
             case Progress():
-                return self._runner.progressed(sender, message, now_s)
+                hears = self._executor if message.branch else self._runner
+                return hears.progressed(sender, message, now_s)
             case LocalProgress():
                 return self._origin.progressed(sender, message, now_s)
             case GroupEnded():
                 return self._leader.ended(sender, message, now_s)
+            case BeginningFailed():
+                return self._executor.orphaned(sender, message)
+            case CacheTold(entries=entries):
+                if self._led is not None:
+                    self._leader.keeps(sender, entries)
+                return []
             case RequestFailed():
                 return self._origin.failed(sender, message, self.leader, self.profile.engine)
             case HandoffBegin():
-                wants = self._runner if message.what == "checkpoint" else self._origin
-                return self._handoffs.begun(sender, message, wants.unwanted(sender, message), now_s)
+                return self._hear_of_handoff(sender, message)
             case Chunk():
                 actions, outcomes = self._handoffs.chunk(sender, message, now_s)
                 return [*actions, *outcomes]
@@ -318,6 +340,34 @@ class Node:
         if message.roster_digest != self._roster_digest:
             actions.append(Send(sender, RosterWant(digest=self._roster_digest)))
         return actions
+
+    def _hear_plan(self, plan: GroupPlan) -> Moves:
+        plan = self._origin.in_own_words(plan)
+        moves = [*self._origin.told(plan, self._runner.bound, self._now_s), *self._runner.told(plan, self._now_s)]
+        planned = {assignment.request for assignment in plan.assignments}
+        early = [entry for entry in self._early.values() if entry[1].request in planned]
+        for sender, begin in early:
+            del self._early[begin.handoff]
+            moves += self._hear_of_handoff(sender, begin)
+        return moves
+
+    def _hear_of_handoff(self, sender: NodeId, begin: HandoffBegin) -> list[Action]:
+        """A checkpoint may come before its plan, since two nodes send them: it is looked at when the plan is here."""
+        match begin.what:
+            case "checkpoint":
+                if self._runner.is_early(begin):
+                    self._early[begin.handoff] = sender, begin
+                    if len(self._early) > EARLY_MAX:
+                        del self._early[next(iter(self._early))]
+                    return []
+                unwanted = self._runner.unwanted(sender, begin)
+            case "branch":
+                unwanted = self._executor.unwanted(sender, begin)
+            case "picture":
+                unwanted = self._origin.unwanted(sender, begin)
+            case _:
+                assert_never(begin.what)
+        return self._handoffs.begun(sender, begin, unwanted, self._now_s)
 
     def _fence(self, sender: NodeId, attempt: Attempt) -> list[Action]:
         """A command of another term than the accepted one is answered, never carried out."""

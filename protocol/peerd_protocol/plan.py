@@ -11,6 +11,8 @@ STEPS_MAX = 1_000
 SIDE_PIXELS_MAX = 4_096
 EMBEDDING_BYTES_MAX = 8_192
 GROUP_MEMBERS_MAX = 32
+ENTRIES_TOLD_MAX = 32
+"""Kept checkpoints that a node tells of; their embeddings, at their longest, take a quarter of a frame."""
 
 Quality = Literal["strict", "balanced", "fast"]
 """How much a picture may lose by sharing, as its asker wishes; each model's calibration says what that allows."""
@@ -42,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     `shared` is the wished number of shared steps (None: let the planner choose; 0: run it alone).
     `group_name`/`group_size` make requests wait for each other. `seed_free` says that the origin drew the seed itself,
     so a plan may replace it by the group's. `embedding` is float16, little endian, or empty while the engine is cold.
+    `keep` allows whoever runs shared steps with this prompt to keep their checkpoints for later requests. `concepts`
+    is what share "concepts" tells in the prompt's place; the origin alone holds it beside the own words.
     """
 
     id: RequestId
@@ -55,6 +59,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     group_size: int = 1
     wait_ms: int = 0
     embedding: bytes = b""
+    keep: bool = True
+    concepts: str = ""
+
+
+def announced(request: Request) -> Request:
+    """The request as others may see it: of one that shares its concepts alone, the phrase stands for the words."""
+    if request.share != "concepts":
+        return request
+    call = msgspec.structs.replace(request.call, prompt=request.concepts, negative="")
+    return msgspec.structs.replace(request, call=call, embedding=b"", concepts="")
 
 
 class Leave(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +80,32 @@ class Leave(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     step: int
     prompt: str = ""
+
+
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint that a node keeps for later requests: `call` ran to `step`, in `size` bytes.
+
+    `digest` is the SHA-256 of the bytes in hex; `share` is that of the request whose prompt `call` holds (for
+    "concepts" a phrase); `blend` are the prompts whose mean ran the steps, if not that one alone; `worth` is the
+    seconds of denoising that it saves on the device that made it.
+    """
+
+    digest: str
+    call: Call
+    step: int
+    size: int
+    share: Share = "prompt"
+    embedding: bytes = b""
+    worth: float = 0.0
+    blend: tuple[str, ...] = ()
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """When one request's picture is promised at its origin: seconds after its plan is told, and if it went alone."""
+
+    request: RequestId
+    seconds: float
+    seconds_alone: float
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +120,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     handoff_bytes: int
     step_seconds: float = 0.0
     """One shared step on the executor; the unit of its lease."""
+    each: tuple[Expected, ...] = ()
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,10 +136,12 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The leader's decision for one group. `shared_steps` 0 means that every member runs all its steps itself.
+    """The leader's decision for one group, as one member hears it.
 
-    `lead` names the member whose prompt runs the shared steps. `assignments` hold only what the receiver may see: the
-    executor and other members learn request ids through `requests`, never other people's prompts.
+    `shared_steps` is where that member leaves the shared steps at the latest; 0 means that it runs all steps itself.
+    `lead` names the request whose prompt runs them. `assignments` hold only what the receiver may see: others' request
+    ids come through `requests`, which names all that share a beginning, never their prompts. `parent` is the group
+    that this one branches off.
     """
 
     group: GroupId
@@ -110,3 +153,4 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     assignments: tuple[Assignment, ...]
     forecast: Forecast
     reason: str = ""
+    parent: GroupId = GroupId("")

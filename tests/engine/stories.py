@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peerd.engine import dialogue
-from peerd.engine.process import EngineConfig, ProcessEngine
-from peerd_protocol.plan import Call
+import msgspec
 
+from peerd.engine import dialogue
+from peerd.engine.port import Look
+from peerd.engine.process import EngineConfig, ProcessEngine
+from peerd_protocol.plan import Call, Leave
+
+WIDE = 1e9
+"""A difference that no two prompts have."""
 PATIENCE_S = 60.0
 """For a machine that does other things too; nothing that is waited for takes a tenth of it."""
 
@@ -36,6 +41,11 @@ class Model:
     def run(self, call: Call, start: bytes | None = None, stop: int | None = None, every: int = 0) -> dialogue.Run:
         """The command to run `call`."""
         return dialogue.Run(1, str(self.folder), call, start, stop, every, False)
+
+
+def leaving(command: dialogue.Run, *leaves: Leave, probe: tuple[Look, ...] = ()) -> dialogue.Run:
+    """The command for a run that others leave."""
+    return msgspec.structs.replace(command, leaves=leaves, probe=probe)
 
 
 def picture_of(answers: list[dialogue.Answer]) -> dialogue.Picture:

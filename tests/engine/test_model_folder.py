@@ -27,6 +27,7 @@ def test_notes_and_hidden_files_are_not_the_model(tmp_path: Path) -> None:
     (folder / "README.md").write_text("a card")
     (folder / ".cache").mkdir()
     (folder / ".cache" / "download.json").write_text("{}")
+    (folder / "calibration.json").write_text("{}")
     assert model_digest(folder) == before
 
 

@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import pytest
 
-from peerd.engine.port import Engine, EngineEvent, Halted, Order, Painted, Saved, Stepped
+from peerd.engine.port import Engine, EngineEvent, Halted, Look, Order, Painted, Saved, Stepped
 from peerd.engine.toy import ToyEngine
 from peerd_protocol.checkpoint import prompt_digest_of, unpack
 from peerd_protocol.errors import CheckpointError, EngineError
-from peerd_protocol.plan import Call
+from peerd_protocol.plan import Call, Leave
 
 CALL = Call(model="m", prompt="apple on table", steps=6, seed=41, guidance=3.0, scheduler="heun", width=24, height=16)
 TOTAL = 11
@@ -63,6 +63,35 @@ async def test_words_can_be_kept_out_of_a_checkpoint() -> None:
 async def test_checkpoints_come_on_the_way() -> None:
     events = await everything(ToyEngine(), Order(CALL, checkpoint_every=4))
     assert [event.step for event in events if isinstance(event, Saved)] == [4, 8]
+
+
+async def test_members_leave_with_checkpoints_of_their_own() -> None:
+    leaves = (Leave(name="b", step=7), Leave(name="a", step=3), Leave(name="c", step=3))
+    events = await everything(ToyEngine(), Order(CALL, leaves=leaves))
+    saved = [event for event in events if isinstance(event, Saved)]
+    assert [(event.step, event.names) for event in saved] == [(3, ("a", "c")), (7, ("b",))]
+    assert events[-1] == Halted(7)
+    for event in saved:
+        assert (await everything(ToyEngine(), Order(CALL, stop=event.step)))[-2] == Saved(event.step, event.data)
+    again = await everything(ToyEngine(), Order(CALL, start=saved[0].data, leaves=leaves))
+    assert again[0] == Saved(3, saved[0].data, ("a", "c"))
+    assert again[-1] == Halted(4)
+
+
+async def test_a_probe_lets_far_prompts_leave_sooner() -> None:
+    leaves = (
+        Leave(name="lead", step=8),
+        Leave(name="near", step=8, prompt="lemon on table"),
+        Leave(name="far", step=8, prompt="a car"),
+    )
+    engine = ToyEngine()
+    events = await everything(engine, Order(CALL, leaves=leaves, probe=(Look(2, ((0.6, 6),)),)))
+    assert [(event.step, event.names) for event in events if isinstance(event, Saved)] == [
+        (2, ("far",)),
+        (6, ("near",)),
+        (8, ("lead",)),
+    ]
+    assert events[-1] == Halted(8, probe_calls=1.0)
 
 
 async def test_what_does_not_fit_is_refused() -> None:

@@ -64,7 +64,7 @@ def test_generate_tells_where_the_picture_is_and_who_helped(daemon: ScriptedDesk
     assert (told["executor"], told["runner"], told["shared_steps"], told["total_steps"]) == ("bob", "ada", 2, 4)
     assert (told["handoff_bytes"], told["denoiser_calls"], told["shared_with"]) == (70_000, 2, ["other"])
     (wish,) = daemon.wishes.values()
-    assert (wish.prompt, wish.steps, wish.shared) == ("apple on table", 4, 2)
+    assert (wish.prompt, wish.steps, wish.shared, wish.keep) == ("apple on table", 4, 2, True)
     assert wish.out == str(tmp_path / "apple.png"), "the daemon lives in another folder"
 
 
@@ -72,12 +72,23 @@ def test_every_wish_of_generate_reaches_the_daemon(daemon: ScriptedDesk, tmp_pat
     (tmp_path / "sd").mkdir()
     words = "--seed 7 --guidance 3.5 --scheduler euler --negative blur --size 64x128 --model ./sd"
     told = answer(
-        tmp_path, "generate", "a dog", *words.split(), "--group", "pets:3", "--wait", "2", "--share", "nothing"
+        tmp_path,
+        "generate",
+        "a dog",
+        *words.split(),
+        "--group",
+        "pets:3",
+        "--wait",
+        "2",
+        "--share",
+        "nothing",
+        "--no-keep",
     )
     (wish,) = daemon.wishes.values()
     assert (wish.seed, wish.guidance, wish.scheduler, wish.negative) == (7, 3.5, "euler", "blur")
     assert (wish.width, wish.height, wish.model) == (64, 128, str(tmp_path / "sd"))
     assert (wish.group_name, wish.group_size, wish.wait_s, wish.share) == ("pets", 3, 2.0, "nothing")
+    assert not wish.keep
     assert wish.shared is None
     assert told["request"] == "r1"
 
@@ -131,7 +142,7 @@ def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) ->
         (["generate", "a", "--group", "fruits"], "--group is NAME:N"),
         (["generate", "a", "--group", "fruits:99"], "A group waits for 1 to 32 requests"),
         (["generate", "a", "--model", "./nothing"], "there is no such folder"),
-        (["generate", "a", "--share", "all"], "--share is `prompt` or `nothing`"),
+        (["generate", "a", "--share", "all"], "--share is one of prompt, concepts, nothing"),
         (["generate", "a", "--seed", "-1"], "--seed is a whole number"),
         (["invite", "--minutes", "11"], "--minutes is more than 0 and at most 10"),
         (["join", " "], "The token is empty"),
@@ -156,7 +167,11 @@ def test_forms_that_do_not_exist_are_exit_code_2(tmp_path: Path, words: list[str
 
 
 @pytest.mark.parametrize(
-    "words", [["status"], ["peers"], ["generate", "apple"], ["plan", "apple"], ["invite"], ["join", "TOKEN-1"]]
+    "words",
+    [
+        *([["status"], ["peers"], ["generate", "apple"], ["plan", "apple"], ["invite"], ["join", "TOKEN-1"]]),
+        *([["cache"], ["cache", "clear"]]),
+    ],
 )
 def test_without_a_daemon_every_command_says_how_to_start_one(tmp_path: Path, words: list[str]) -> None:
     done = peerd(tmp_path, *words, "--json")
@@ -181,6 +196,22 @@ def test_a_plan_says_what_would_be_saved(daemon: ScriptedDesk, tmp_path: Path) -
     drawn = peerd(tmp_path, "plan", "apple on table", "lemon on table").stdout
     assert "29 denoiser calls instead of 44" in drawn
     assert "210,000 bytes" in drawn
+
+
+def test_the_cache_is_shown_and_cleared(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    told = answer(tmp_path, "cache")
+    assert (told["count"], told["bytes_used"], told["bytes_max"]) == (1, 70_000, 1 << 20)
+    (kept,) = told["entries"]
+    assert (kept["prompt"], kept["step"], kept["total"], kept["hits"], kept["calls_saved"]) == (
+        *("apple on table", 5, 11, 3, 15),
+    )
+    drawn = peerd(tmp_path, "cache").stdout
+    assert "1 checkpoint kept: 0.1 of 1 MiB, 15 denoiser calls saved so far." in drawn
+    (row,) = [line.split() for line in drawn.splitlines() if "apple" in line]
+    assert row == ["2", "h", "apple", "on", "table", "5/11", "ddim", "70,000", "3", "15"]
+    assert peerd(tmp_path, "cache", "clear").stdout == "1 checkpoint removed.\n"
+    assert answer(tmp_path, "cache", "clear") == {"cleared": 0}
+    assert answer(tmp_path, "cache")["entries"] == []
 
 
 def test_invite_and_join_say_yes_beforehand_and_stream_their_news(daemon: ScriptedDesk, tmp_path: Path) -> None:
@@ -218,7 +249,7 @@ def test_help_is_quick_and_no_command_of_a_person_loads_the_heavy_libraries(
     heavy = "{'torch', 'diffusers', 'zmq', 'uvicorn', 'starlette', 'cryptography', 'numpy', 'PIL'}"
     program = (
         "import sys, peerd.cli, peerd.commands.generate, peerd.commands.plan, peerd.commands.status,"
-        f" peerd.commands.pairing, peerd.commands.demo; found = {heavy} & sys.modules.keys(); "
+        f" peerd.commands.pairing, peerd.commands.cache, peerd.commands.demo; found = {heavy} & sys.modules.keys(); "
         "sys.exit(str(found or ''))"
     )
     done = subprocess.run(

@@ -25,11 +25,13 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     environment = {
         "PEERD_NODE_NAME": "attic", "PEERD_ENGINE": "toy", "PEERD_ENGINE_THREADS": "1", "PEERD_POWER_ROOT": "/fake",
         "PEERD_NETWORK_MDNS": "false", "PEERD_NETWORK_PEERS": "a:1, b:2", "PEERD_HOME": "/elsewhere",
+        "PEERD_CACHE_BYTES_MAX": "0",
     }  # fmt: skip
     settings = read_config(tmp_path, environment)
     assert (settings.node.name, settings.node.offers) == ("attic", False)
     assert (settings.engine.kind, settings.engine.threads, settings.power.root) == ("toy", 1, "/fake")
     assert (settings.network.mdns, settings.network.peers) == (False, ("a:1", "b:2"))
+    assert settings.cache.bytes_max == 0
     assert settings.planning.battery_floor_percent == 50, "a leader judges others by its own floor"
 
 
@@ -41,6 +43,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("[engine]\nthreds = 2", "unknown field `threds`"),
         ("[engine]\nthreads = 'many'", "Expected `int`"),
         ("[power]\nbattery_floor_percent = 130", "<= 100"),
+        ("[cache]\nbytes_max = -1", ">= 0"),
         ("engine = 3", "Expected `object`"),
         ("planning = 3", "Expected `object`"),
         ("# " + "x" * 70_000, "longer than"),

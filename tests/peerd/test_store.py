@@ -1,5 +1,6 @@
 """What a node keeps on disk: all of a batch or nothing, one result a request, and no loss on a full or broken disk."""
 
+import contextlib
 import resource
 import sqlite3
 import subprocess
@@ -105,6 +106,42 @@ def test_promises_are_kept_beside_outcomes_and_without_prompts(tmp_path: Path) -
         assert promise.seconds == 3.0
         assert store.promise(GroupId("nobody's")) is None
     assert b"a secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_an_outcome_stands_beside_what_was_promised_of_it(tmp_path: Path) -> None:
+    told = Outcome(
+        request=RequestId("r"), group=GroupId("g"), seconds=3.2, denoiser_calls=6, planned_s=0.2, promised_s=2.7,
+        promised_alone_s=4.0, joules=9.5, steps=11, shared_steps=5, scheduler="ddim", width=128, height=128,
+    )  # fmt: skip
+    with opened(tmp_path) as store:
+        store.turned_out(told)
+    with opened(tmp_path) as store:
+        assert store.outcomes() == [told]
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.write([Remember("kept", b"1")])
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
+        base.executescript(
+            """
+            DROP TABLE outcomes; DROP TABLE paces;
+            CREATE TABLE outcomes (
+                request TEXT PRIMARY KEY, group_id TEXT NOT NULL, seconds REAL NOT NULL, denoiser_calls INTEGER NOT NULL
+            );
+            INSERT INTO outcomes VALUES ('b', 'g', 2.5, 7), ('a', 'g', 3.2, 11);
+            PRAGMA user_version = 1;
+            """
+        )
+    with opened(tmp_path) as store:
+        assert [(one.request, one.seconds, one.denoiser_calls) for one in store.outcomes()] == [
+            ("b", 2.5, 7),
+            ("a", 3.2, 11),
+        ]
+        assert store.recall() == {"kept": b"1"}
+        store.save_pace("m", b"pace")
+    with opened(tmp_path) as store:
+        assert store.paces() == {"m": b"pace"}
 
 
 def test_old_promises_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

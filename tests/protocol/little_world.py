@@ -4,10 +4,12 @@ Messages arrive in order, engines take one tick a step, planning is a few obviou
 slow or dead, it says. Never here: a rule of the protocol.
 """
 
+import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from peerd_protocol import codec
 from peerd_protocol.actions import (
     Action,
     Consider,
@@ -15,14 +17,17 @@ from peerd_protocol.actions import (
     Denoise,
     Forget,
     Halt,
+    Keep,
     MakePlan,
     Predict,
+    Recall,
     Remember,
     Send,
     Tell,
 )
 from peerd_protocol.events import (
     Asked,
+    CacheChanged,
     CheckpointSaved,
     Considered,
     Delivered,
@@ -32,6 +37,7 @@ from peerd_protocol.events import (
     PeerConnected,
     PicturePainted,
     Planned,
+    Recalled,
     Received,
     StepDone,
     Ticked,
@@ -42,7 +48,7 @@ from peerd_protocol.ids import BootNonce, NodeId, RequestId
 from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello
 from peerd_protocol.node import Node
 from peerd_protocol.notices import AnyNotice
-from peerd_protocol.plan import Call, Forecast, Request
+from peerd_protocol.plan import CacheEntry, Call, Forecast, Leave, Request
 from peerd_protocol.profile import Profile
 
 TICK_S = 0.1
@@ -83,6 +89,9 @@ class Place:
     pictures: dict[RequestId, list[bytes]] = field(default_factory=dict)
     predictions: list[Predict] = field(default_factory=list)
     denoised: list[Denoise] = field(default_factory=list)
+    kept: dict[str, tuple[CacheEntry, bytes]] = field(default_factory=dict)
+    left: dict[str, set[str]] = field(default_factory=dict)
+    """Of each work, who has left its shared steps."""
     declines: str = ""
     breaks_at_step: int | None = None
     alive: bool = True
@@ -96,6 +105,9 @@ class LittleWorld:
         self.places: dict[NodeId, Place] = {}
         self.loses: Callable[[NodeId, NodeId, AnyMessage], bool] = lambda sender, to, message: False
         self.shared_steps = 5
+        self.drafts: Callable[[MakePlan], tuple[Draft, ...]] = self._all_share
+        self.probe: Callable[[Leave, int], bool] = lambda leave, step: False
+        """Whether a member that shows its prompt leaves at this step already."""
         self._mail: list[tuple[NodeId, Event]] = []
         self._boots = 0
         self._engineless = engineless
@@ -167,6 +179,28 @@ class LittleWorld:
         assert leader is not None
         return leader
 
+    def left_open(self) -> dict[str, list[object]]:
+        """Whatever any living node still holds of requests, shares or handoffs, its leader's books aside."""
+        held = {
+            me: [
+                *place.node._origin._open,
+                *place.node._runner._parts,
+                *place.node._executor._shares.values(),
+                *place.node._handoffs._giving,
+                *place.node._handoffs._taking,
+                *place.works,
+            ]
+            for me, place in self.places.items()
+            if place.alive
+        }
+        return {str(me): things for me, things in held.items() if things}
+
+    def run_until_nothing_is_open(self, seconds_max: float = 30.0) -> None:
+        deadline_s = self.now_s + seconds_max
+        while left := self.left_open():
+            assert self.now_s < deadline_s, left
+            self.run(TICK_S)
+
     def _leaders(self) -> set[NodeId | None]:
         return {place.node.leader for place in self.places.values() if place.alive}
 
@@ -190,23 +224,39 @@ class LittleWorld:
             return
         place.works[work] = (order, step)
         total = order.stop or order.call.steps
-        self._mail.append((me, StepDone(work, step, total, b"", 0)))
-        if step < total:
+        preview = hashlib.sha256(order.call.prompt.encode()).digest()[:3]
+        self._mail.append((me, StepDone(work, step, total, preview, 1)))
+        self._let_leave(me, place, order, step)
+        if step < total and not (order.leaves and len(place.left[work]) == len(order.leaves)):
             return
         del place.works[work]
         if order.stop is not None:
-            data = f"{order.call.prompt}@{order.stop}".encode()
-            self._mail += [(me, CheckpointSaved(work, order.stop, data)), (me, WorkHalted(work, order.stop))]
+            self._mail.append((me, WorkHalted(work, step)))
         else:
             begun = (order.start or b"noise").decode()
             picture = f"{begun}->{order.call.prompt}#{order.call.seed}".encode()
             self._mail.append((me, PicturePainted(work, picture, order.call.steps)))
+
+    def _let_leave(self, me: NodeId, place: Place, order: Denoise, step: int) -> None:
+        """A checkpoint tells by whose prompts it came to be: `apple@3+lemon@5`."""
+        left = place.left[order.work]
+        names = tuple(
+            leave.name
+            for leave in order.leaves
+            if leave.name not in left and (step >= leave.step or (leave.prompt and self.probe(leave, step)))
+        )
+        left.update(names)
+        if names:
+            begun = f"{order.start.decode()}+" if order.start else ""
+            data = f"{begun}{order.call.prompt}@{step}".encode()
+            self._mail.append((me, CheckpointSaved(order.work, step, data, names)))
 
     def _perform(self, me: NodeId, actions: list[Action]) -> None:
         place = self.places[me]
         for action in actions:
             match action:
                 case Send(to, message):
+                    codec.encode(message)  # nothing is ever said that no peer would accept
                     if to in self.places and not self.loses(me, to, message):
                         self._mail.append((to, Received(me, message)))
                 case Remember(key, value):
@@ -220,7 +270,14 @@ class LittleWorld:
                     self._mail.append((me, considered))
                 case Denoise(work, _, start, _):
                     place.denoised.append(action)
-                    place.works[work] = (action, int(start.split(b"@")[1]) if start else 0)
+                    place.works[work] = (action, int(start.rsplit(b"@")[-1]) if start else 0)
+                    place.left[work] = set()
+                case Keep(entry, data):
+                    place.kept[entry.digest] = (entry, data)
+                    self._mail.append((me, CacheChanged(tuple(entry for entry, _ in place.kept.values()))))
+                case Recall(work, digest):
+                    gone = WorkFailed(work, "the kept checkpoint is gone")
+                    self._mail.append((me, Recalled(work, place.kept[digest][1]) if digest in place.kept else gone))
                 case Halt(work):
                     place.works.pop(work, None)
                 case Deliver(request, picture):
@@ -238,18 +295,26 @@ class LittleWorld:
         able = [node for node, profile in order.devices if profile.engine]
         if not able:
             return Planned(order.batch, (), tuple((request.id, "nobody has an engine") for request in order.requests))
-        requests = sorted(order.requests, key=lambda request: request.id)
-        return Planned(
-            order.batch,
-            (
-                Draft(
-                    requests=tuple(request.id for request in requests),
-                    lead=requests[0].id,
-                    seed=requests[0].call.seed,
-                    shared_steps=self.shared_steps if len(requests) > 1 else 0,
-                    candidates=tuple(able),
-                    runners=tuple((r.id, r.origin if r.origin in able else able[0]) for r in requests),
-                    forecast=FORECAST,
-                ),
-            ),
-        )
+        return Planned(order.batch, self.drafts(order))
+
+    def _all_share(self, order: MakePlan) -> tuple[Draft, ...]:
+        names = sorted(request.id for request in order.requests)
+        return (draft(order, {name: self.shared_steps if len(names) > 1 else 0 for name in names}),)
+
+
+def draft(order: MakePlan, leaves: Mapping[str, int], *candidates: str, **more: object) -> Draft:
+    """A draft of these leaves, the first of which leads; whoever can runs its own local steps."""
+    requests = {request.id: request for request in order.requests}
+    able = [node for node, profile in order.devices if profile.engine]
+    of = [requests[RequestId(name)] for name in leaves]
+    return Draft(
+        **{  # type: ignore[arg-type]
+            "leaves": tuple((RequestId(name), step) for name, step in leaves.items()),
+            "lead": of[0].id,
+            "seed": of[0].call.seed,
+            "candidates": tuple(map(NodeId, candidates)) or tuple(able),
+            "runners": tuple((r.id, r.origin if r.origin in able else able[0]) for r in of),
+            "forecast": FORECAST,
+            **more,
+        }
+    )

@@ -4,6 +4,9 @@ from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, R
 from peerd_protocol.messages import (
     Answer,
     AnyMessage,
+    Beginning,
+    BeginningFailed,
+    CacheTold,
     Chunk,
     Fenced,
     Goodbye,
@@ -19,6 +22,7 @@ from peerd_protocol.messages import (
     Preclaim,
     PreclaimAnswer,
     Progress,
+    Receiver,
     RequestFailed,
     Resign,
     RosterShare,
@@ -26,7 +30,7 @@ from peerd_protocol.messages import (
     Submit,
     Withdraw,
 )
-from peerd_protocol.plan import Assignment, Call, Forecast, GroupPlan, Request
+from peerd_protocol.plan import Assignment, CacheEntry, Call, Forecast, GroupPlan, Request
 from peerd_protocol.profile import PowerClass, Profile
 
 ADA, BOB = NodeId("ADA"), NodeId("BOB")
@@ -34,6 +38,7 @@ BOOT = BootNonce("00112233445566778899aabbccddeeff")
 TERM = Term(7, ADA, BOOT)
 ATTEMPT = Attempt(TERM, 2)
 GROUP, REQUEST, HANDOFF = GroupId("7.00112233.1.0"), RequestId("0199aabbccddeeff"), HandoffId("checkpoint/7/2/0199")
+PARENT, BRANCH = GroupId("7.00112233.1.1"), GroupId("7.00112233.1.2")
 DIGEST = bytes(range(32))
 
 CALL = Call(
@@ -67,11 +72,13 @@ REQUESTED = Request(
     call=CALL,
     shared=5,
     share="prompt",
+    quality="strict",
     seed_free=True,
     group_name="fruit",
     group_size=4,
     wait_ms=2_000,
     embedding=b"\x00\x3c\x00\xbc",
+    keep=False,
 )
 FORECAST = Forecast(
     seconds=4.5,
@@ -81,6 +88,7 @@ FORECAST = Forecast(
     joules=87.0,
     joules_alone=132.0,
     handoff_bytes=66_000,
+    step_seconds=0.25,
 )
 PLAN = GroupPlan(
     group=GROUP,
@@ -92,6 +100,10 @@ PLAN = GroupPlan(
     assignments=(Assignment(request=REQUEST, origin=BOB, runner=BOB, call=CALL),),
     forecast=FORECAST,
     reason="same scene",
+    parent=PARENT,
+)
+ENTRY = CacheEntry(
+    digest=DIGEST.hex(), call=CALL, step=5, size=65_536, share="concepts", embedding=b"\x00\x3c", worth=2.5
 )
 
 SAMPLES: tuple[AnyMessage, ...] = (
@@ -117,11 +129,26 @@ SAMPLES: tuple[AnyMessage, ...] = (
     RosterShare(certificates=(b"certificate",), revocations=(b"revocation",)),
     Submit(request=REQUESTED),
     Withdraw(request=REQUEST),
-    Offer(group=GROUP, attempt=ATTEMPT, call=CALL, shared_steps=5, receivers=((REQUEST, BOB),)),
+    Offer(
+        group=GROUP,
+        attempt=ATTEMPT,
+        call=CALL,
+        receivers=(
+            Receiver(request=REQUEST, node=BOB, step=5, group=GROUP, attempt=ATTEMPT, prompt="lemon on table"),
+            Receiver(request=RequestId("0200"), node=ADA, step=4, group=BRANCH, attempt=Attempt(TERM, 3)),
+        ),
+        forecast=FORECAST,
+        beginning=Beginning(step=2, sources=(ADA, BOB), step_seconds=0.5, cached=DIGEST.hex()),
+        share="concepts",
+        quality="fast",
+        keep=False,
+    ),
     Answer(group=GROUP, attempt=ATTEMPT, accepted=False, reason="on battery"),
     PlanTold(plan=PLAN),
-    Progress(group=GROUP, attempt=ATTEMPT, step=2, total=11, preview=bytes(12), preview_side=2),
+    Progress(group=GROUP, attempt=ATTEMPT, step=2, total=11, branch=True, preview=bytes(12), preview_side=2),
     LocalProgress(request=REQUEST, step=6, total=11, preview=bytes(3), preview_side=1),
+    BeginningFailed(group=BRANCH, attempt=ATTEMPT, reason="the engine died"),
+    CacheTold(entries=(ENTRY,)),
     GroupEnded(group=GROUP, attempt=ATTEMPT, reason=""),
     RequestFailed(request=REQUEST, reason="out of memory"),
     HandoffBegin(

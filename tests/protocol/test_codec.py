@@ -86,7 +86,7 @@ def test_every_message_survives_the_wire(sample: AnyMessage) -> None:
 def reshaped(value: Any) -> st.SearchStrategy[Any]:
     """Values of the same shape and types as `value`, with every leaf but the tags drawn anew."""
     if isinstance(value, dict):
-        keep = {"is", "what", "share", "power"}
+        keep = {"is", "what", "share", "quality", "concepts", "power"}
         return st.fixed_dictionaries(
             {key: st.just(each) if key in keep else reshaped(each) for key, each in value.items()}
         )

@@ -77,7 +77,7 @@ def test_a_small_checkpoint_takes_one_chunk_and_both_sides_know() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(size=st.integers(1, 30 * CHUNK_BYTES), lost=st.sets(st.integers(0, 60), max_size=25))
+@given(size=st.integers(1, 30 * CHUNK_BYTES), lost=st.sets(st.integers(0, 60), max_size=REPEATS_MAX - 1))
 def test_whatever_is_lost_the_bytes_arrive_whole_and_once(size: int, lost: set[int]) -> None:
     data = (b"\x00\x01\x02" * (size // 3 + 1))[:size]
     seen = iter(range(10_000))

@@ -1,7 +1,8 @@
 """Requests in rough weather: seeded worlds of whole nodes that lose, repeat and reorder messages, die and come back.
 
 After each storm the sky clears, and every request whose origin lives must have ended in exactly one picture of one
-attempt. A failing seed is replayed by its number. Never here: the election's own invariants (`test_election_world`).
+attempt. Plans are as odd as the weather: leaves at any steps, probes, trees, beginnings that somebody kept. A failing
+seed is replayed by its number. Never here: the election's own invariants (`test_election_world`).
 """
 
 import os
@@ -9,16 +10,19 @@ import random
 
 import pytest
 
+from peerd_protocol.actions import MakePlan
+from peerd_protocol.events import Draft
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import AnyMessage
 from peerd_protocol.notices import Failed, Finished
-from tests.protocol.little_world import LittleWorld, picture_request
+from tests.protocol.little_world import LittleWorld, draft, picture_request
 
 SEEDS = range(int(os.environ.get("PEERD_FIRST_SEED", "0")), int(os.environ.get("PEERD_LAST_SEED", "60")))
 """What `make test` runs; a longer campaign names its own."""
 STORM_S = 25.0
 CLEAR_S_MAX = 150.0
 """A plan's wait, an engine's lease and a repeat of each; longer is a request that hangs."""
+TOTAL = 11
 
 
 class Weather:
@@ -34,16 +38,53 @@ class Weather:
         self.asked: dict[RequestId, NodeId] = {}
         self.storm = True
         self.world.loses = self._loses
+        self.world.drafts = self._plan
+        self.world.probe = lambda leave, step: self.rng.random() < 0.2
 
     def _loses(self, sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
         return self.storm and sender != to and self.rng.random() < self.loss
+
+    def _plan(self, order: MakePlan) -> tuple[Draft, ...]:
+        """A few groups, each a bush of branches or a late start from what somebody keeps; or alone."""
+        rng, names = self.rng, [request.id for request in order.requests]
+        drafts: list[Draft] = []
+        while names:
+            members = [names.pop(rng.randrange(len(names))) for _ in range(min(len(names), rng.choice([1, 2, 3, 5])))]
+            if order.cached and rng.random() < 0.3:
+                holder, entry = rng.choice(order.cached)
+                leaves = {name: rng.randint(entry.step, TOTAL - 1) for name in members}
+                drafts.append(draft(order, leaves, holder, cached=entry.digest, start=entry.step))
+            elif len(members) == 1 or rng.random() < 0.1:
+                drafts += [draft(order, {name: 0}) for name in members]
+            else:
+                self._grow(order, members, drafts, None, 0)
+        return tuple(drafts)
+
+    def _grow(
+        self, order: MakePlan, members: list[RequestId], drafts: list[Draft], parent: int | None, start: int
+    ) -> None:
+        """Some of the members leave here, the others share on in branches."""
+        rng = self.rng
+        own, rest = members[: (cut := rng.randint(1, len(members)))], members[cut:]
+        leaves = {name: rng.randint(start + 1, TOTAL - 1) for name in own}
+        able = [node for node, profile in order.devices if profile.engine]
+        candidates = rng.sample(able, rng.randint(1, len(able)))
+        probed = frozenset(name for name in members if rng.random() < 0.3)
+        drafts.append(draft(order, leaves, *candidates, probed=probed, parent=parent, start=start))
+        number = len(drafts) - 1
+        while rest:
+            branch, rest = rest[: (cut := rng.randint(1, len(rest)))], rest[cut:]
+            if start + 1 < TOTAL - 1:
+                self._grow(order, branch, drafts, number, rng.randint(start + 1, TOTAL - 2))
+            else:
+                drafts += [draft(order, {name: 0}) for name in branch]
 
     def blow(self) -> None:
         """One tick of the storm: perhaps a question, a death, a return, an engine's failure, a shuffle."""
         world, rng = self.world, self.rng
         living = [name for name, place in world.places.items() if place.alive]
         dead = [name for name, place in world.places.items() if not place.alive]
-        if rng.random() < 0.02 and len(self.asked) < 12:
+        if rng.random() < 0.06 and len(self.asked) < 20:
             self._ask(rng.choice(living))
         if rng.random() < 0.01 and len(living) > 1:
             world.kill(rng.choice(living))
@@ -60,7 +101,11 @@ class Weather:
     def _ask(self, name: NodeId) -> None:
         request = RequestId(f"r{len(self.asked):02d}")
         named = self.rng.random() < 0.6
-        wishes = {"group_name": "g", "group_size": 2, "wait_ms": 2_000} if named else {"shared": None}
+        wishes: dict[str, object] = {"group_name": "g", "group_size": self.rng.choice([2, 3, 6]), "wait_ms": 2_000}
+        if not named:
+            wishes = {"shared": None}
+        if self.rng.random() < 0.2:
+            wishes |= {"share": "concepts", "concepts": f"like {request}"}
         self.world.ask(name, picture_request(request, name, **wishes))
         self.asked[request] = name
 
@@ -90,8 +135,16 @@ def check_one_result_of_one_attempt(weather: Weather) -> None:
         assert len(endings) <= 1, f"{request} ended {len(endings)} times: {endings}"
         for picture in pictures:
             begun, _, finished = picture.decode().partition("->")
-            assert finished == f"{request}#41"
-            assert begun == "noise" or begun.endswith("@5")
+            assert finished == f"{request}#41", picture
+            check_one_trajectory(begun)
+
+
+def check_one_trajectory(begun: str) -> None:
+    """From noise, or through the runs of one tree, each of which went further than the one before."""
+    if begun == "noise":
+        return
+    steps = [int(run.rpartition("@")[2]) for run in begun.split("+")]
+    assert steps == sorted(set(steps)) and steps[0] > 0 and steps[-1] < TOTAL, begun
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -100,4 +153,6 @@ def test_every_request_ends_once_when_the_sky_clears(seed: int) -> None:
     while weather.world.now_s < 100.0 + STORM_S:
         weather.blow()
     weather.clear()
+    check_one_result_of_one_attempt(weather)
+    weather.world.run_until_nothing_is_open(CLEAR_S_MAX)
     check_one_result_of_one_attempt(weather)

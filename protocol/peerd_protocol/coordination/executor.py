@@ -1,49 +1,43 @@
 """The executor's side: a group's shared steps, from the leader's offer to the last handoff.
 
-    considered -> accepted -> running -> handing over -> ended
-         |                       |
-         +-> declined            +-> failed, withdrawn or outdone by a higher attempt
+    considered -> accepted -> awaiting its beginning -> running -> handing over -> ended
+         |                       |                         |
+         +-> declined            +-> it did not come       +-> failed, withdrawn or outdone by a higher attempt
 
-It sees one prompt, the lead's; of the others only where the checkpoint goes. Never here: whether the owner wants to
-help (that is asked by `Consider`), or what a receiver does with the checkpoint.
+A beginning is noise, a checkpoint that it keeps itself, or one that another executor hands over: a group that branches
+off another. Each receiver leaves after its own step, a member with its runner or a branch with its executor; the run
+ends with the last of them. It sees one prompt, the lead's, and others only where a probe needs them. Never here:
+whether the owner wants to help (`Consider` asks), or what a receiver does with the checkpoint.
 """
 
 import hashlib
-from dataclasses import dataclass, field
 
-from peerd_protocol.actions import Action, Consider, Denoise, Halt, Send
-from peerd_protocol.coordination.orders import Give, Order
-from peerd_protocol.events import CheckpointSaved, Considered, StepDone, WorkFailed
-from peerd_protocol.ids import GroupId, HandoffId, NodeId, RequestId
-from peerd_protocol.messages import Answer, GroupEnded, HandoffBegin, Offer, Progress
+from peerd_protocol.actions import Action, Consider, Halt, Recall, Send
+from peerd_protocol.coordination import leases
+from peerd_protocol.coordination.orders import Order
+from peerd_protocol.coordination.share import Phase, Share
+from peerd_protocol.events import CheckpointSaved, Considered, Recalled, StepDone, WorkFailed, WorkHalted
+from peerd_protocol.ids import GroupId, NodeId, RequestId
+from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, HandoffBegin, Offer, Progress
 
-OFFERS_AT_ONCE_MAX = 16
-WORK = "shared/"
-
-
-@dataclass(slots=True)
-class _Share:
-    leader: NodeId
-    offer: Offer
-    receivers: dict[RequestId, NodeId] = field(default_factory=dict)
-    accepted: bool = False
-
-    @property
-    def work(self) -> str:
-        return f"{WORK}{self.offer.group}/{self.offer.attempt.number}"
+OFFERS_AT_ONCE_MAX = 64
+"""Two trees of 32 requests, each with a branch of its own, may lie on one edge server; one that waits is small."""
 
 
 class Executor:
     """All groups whose shared steps this node was asked to run."""
 
-    def __init__(self) -> None:
-        self._shares: dict[GroupId, _Share] = {}
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._shares: dict[GroupId, Share] = {}
+
+    # ---- the offer -----------------------------------------------------------------------------------------
 
     def offered(self, leader: NodeId, offer: Offer) -> list[Action]:
         """A fenced offer from the leader; a repeated one is answered as before."""
         known = self._shares.get(offer.group)
         if known is not None and known.offer.attempt == offer.attempt:
-            return [_answer(known, True)] if known.accepted else []
+            return [] if known.phase is Phase.ASKED else [_answer(known, True)]
         actions: list[Action] = []
         if known is not None:
             if offer.attempt < known.offer.attempt:
@@ -52,66 +46,107 @@ class Executor:
         if len(self._shares) >= OFFERS_AT_ONCE_MAX:
             busy = Answer(group=offer.group, attempt=offer.attempt, accepted=False, reason="busy with other groups")
             return [*actions, Send(leader, busy)]
-        self._shares[offer.group] = _Share(leader, offer, dict(offer.receivers))
+        self._shares[offer.group] = Share.of(leader, offer)
         return [*actions, Consider(leader, offer)]
 
-    def considered(self, event: Considered) -> list[Action]:
+    def considered(self, event: Considered, now_s: float) -> list[Action | Order]:
         share = self._shares.get(event.group)
-        if share is None or share.offer.attempt != event.attempt or share.accepted:
+        if share is None or share.offer.attempt != event.attempt or share.phase is not Phase.ASKED:
             return []
         if not event.accepted:
             del self._shares[event.group]
             return [_answer(share, False, event.reason)]
-        share.accepted = True
-        return [
-            _answer(share, True),
-            Denoise(share.work, share.offer.call, start=None, stop=share.offer.shared_steps),
-        ]
+        share.patience(leases.first_s(share.offer.forecast.seconds), now_s)
+        accepted = _answer(share, True)
+        beginning = share.offer.beginning
+        if beginning is None:
+            return [accepted, *share.run(None, 0)]
+        share.phase = Phase.AWAITING
+        return [accepted, *([Recall(share.work, beginning.cached)] if beginning.cached else [])]
+
+    # ---- its beginning -------------------------------------------------------------------------------------
+
+    def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
+        """Why the beginning of a branch is not wanted ('' when it is)."""
+        share = self._awaiting(sender, begin.group)
+        if share is None or share.offer.attempt != begin.attempt:
+            return "this branch is not planned here (any more)"
+        return "" if 1 <= begin.step <= share.offer.start else "this branch begins sooner"
+
+    def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes, now_s: float) -> list[Action | Order]:
+        share = self._awaiting(sender, begin.group)
+        if share is None or self.unwanted(sender, begin):
+            return []
+        return self._begin(share, data, begin.step, now_s)
+
+    def recalled(self, event: Recalled, now_s: float) -> list[Action | Order]:
+        share = self._of(event.work)
+        if share is None or share.phase is not Phase.AWAITING or share.offer.beginning is None:
+            return []
+        if hashlib.sha256(event.data).hexdigest() != share.offer.beginning.cached:
+            return list(self._end(share, "the kept checkpoint is another one"))
+        return self._begin(share, event.data, share.offer.start, now_s)
+
+    def _begin(self, share: Share, data: bytes, step: int, now_s: float) -> list[Action | Order]:
+        share.patience(leases.first_s(share.offer.forecast.seconds), now_s)
+        return share.run(data, step)
+
+    def progressed(self, sender: NodeId, message: Progress, now_s: float) -> list[Action]:
+        """Whoever runs a branch's beginning made a step: those who wait for the branch hear it too."""
+        share = self._awaiting(sender, message.group)
+        if share is None or share.offer.attempt != message.attempt or share.offer.beginning is None:
+            return []
+        share.source = sender
+        renewed_s = leases.renewed_s(self._interval_s, share.offer.beginning.step_seconds)
+        share.until_s = now_s + renewed_s if message.step > share.step else max(share.until_s, now_s + renewed_s)
+        share.step, share.total = message.step, message.total
+        return share.tell(message.preview, message.preview_side)
+
+    def orphaned(self, sender: NodeId, message: BeginningFailed) -> list[Action]:
+        """The leader knows that the beginning will not come. One that came already runs on."""
+        share = self._shares.get(message.group)
+        if share is None or (share.leader, share.offer.attempt) != (sender, message.attempt):
+            return []
+        return self._end(share, message.reason) if share.phase is Phase.AWAITING else []
+
+    def _awaiting(self, sender: NodeId, group: GroupId) -> Share | None:
+        """The branch that waits for its beginning from `sender`."""
+        share = self._shares.get(group)
+        if share is None or share.phase is not Phase.AWAITING or share.offer.beginning is None:
+            return None
+        return share if sender in share.offer.beginning.sources else None
+
+    # ---- its run -------------------------------------------------------------------------------------------
 
     def stepped(self, event: StepDone) -> list[Action]:
         share = self._of(event.work)
         if share is None:
             return []
-        progress = Progress(
-            group=share.offer.group,
-            attempt=share.offer.attempt,
-            step=event.step,
-            total=event.total,
-            preview=event.preview,
-            preview_side=event.preview_side,
-        )
-        return [Send(node, progress) for node in sorted(set(share.receivers.values()))]
+        share.until_s = 0.0  # from now on its steps alone renew its lease
+        share.step, share.total = event.step, event.total
+        return share.tell(event.preview, event.preview_side)
 
     def saved(self, event: CheckpointSaved) -> list[Action | Order]:
-        """The checkpoint at the end of the shared steps goes to every receiver; this node's own runner is one too."""
+        """Whoever leaves here gets the checkpoint; this node's own runner may be one of them."""
         share = self._of(event.work)
-        if share is None or event.step != share.offer.shared_steps:
+        return [] if share is None else share.leave(event)
+
+    def halted(self, event: WorkHalted) -> list[Action]:
+        """The engine is through. A receiver that it never named would wait for ever."""
+        share = self._of(event.work)
+        if share is None:
             return []
-        digest = hashlib.sha256(event.data).digest()
-        return [
-            Give(
-                node,
-                HandoffBegin(
-                    handoff=HandoffId(f"checkpoint/{share.offer.group}/{share.offer.attempt.number}/{request}"),
-                    what="checkpoint",
-                    request=request,
-                    group=share.offer.group,
-                    attempt=share.offer.attempt,
-                    step=event.step,
-                    size=len(event.data),
-                    digest=digest,
-                ),
-                event.data,
-            )
-            for request, node in share.receivers.items()
-        ]
+        if share.receivers.keys() - share.given:
+            return self._end(share, "the engine did not let every member leave")
+        share.phase = Phase.HANDING
+        return []
 
     def handed(self, begin: HandoffBegin) -> list[Action]:
         """One receiver has the checkpoint, or never will: its own lease and the origin see to that."""
-        share = self._shares.get(begin.group)
-        if share is None or share.offer.attempt != begin.attempt:
+        share = next((share for share in self._shares.values() if begin.handoff in share.receivers), None)
+        if share is None:
             return []
-        share.receivers.pop(begin.request, None)
+        del share.receivers[begin.handoff]
         return [] if share.receivers else self._end(share, "")
 
     def work_failed(self, event: WorkFailed) -> list[Action]:
@@ -121,30 +156,50 @@ class Executor:
     def withdrawn(self, sender: NodeId, request: RequestId) -> list[Action]:
         """A member left its group; the shared steps stop when nobody waits for them any more."""
         for share in list(self._shares.values()):
-            if share.receivers.get(request) == sender:
-                del share.receivers[request]
-                if not share.receivers:
-                    return [*self._drop(share), _ended(share, "nobody waits for it any more")]
+            left = [name for name, each in share.receivers.items() if (each.request, each.node) == (request, sender)]
+            for name in left:
+                if share.receivers[name].group == share.offer.group:  # a branch does without the request it is named by
+                    del share.receivers[name]
+            if left and not share.receivers:
+                return [*self._drop(share), _ended(share, "nobody waits for it any more")]
         return []
 
-    def _of(self, work: str) -> _Share | None:
-        return next((share for share in self._shares.values() if share.accepted and share.work == work), None)
+    # ---- time and loss -------------------------------------------------------------------------------------
 
-    def _end(self, share: _Share, reason: str) -> list[Action]:
+    def ticked(self, now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        for share in list(self._shares.values()):
+            if share.phase is Phase.AWAITING and now_s > share.until_s:
+                actions += self._end(share, "its beginning did not come")
+            elif share.vouches(now_s) and now_s >= share.beat_s:
+                share.beat_s = now_s + self._interval_s
+                actions += share.tell()
+        return actions
+
+    def peer_lost(self, peer: NodeId) -> list[Action]:
+        orphans = [share for share in self._shares.values() if share.phase is Phase.AWAITING and share.source == peer]
+        return [action for share in orphans for action in self._end(share, "whoever ran its beginning is gone")]
+
+    def _of(self, work: str) -> Share | None:
+        return next(
+            (share for share in self._shares.values() if share.phase is not Phase.ASKED and share.work == work), None
+        )
+
+    def _end(self, share: Share, reason: str) -> list[Action]:
         del self._shares[share.offer.group]
         return [_ended(share, reason)]
 
-    def _drop(self, share: _Share) -> list[Action]:
+    def _drop(self, share: Share) -> list[Action]:
         del self._shares[share.offer.group]
-        return [Halt(share.work)] if share.accepted else []
+        return [] if share.phase is Phase.ASKED else [Halt(share.work)]
 
 
-def _answer(share: _Share, accepted: bool, reason: str = "") -> Send:
+def _answer(share: Share, accepted: bool, reason: str = "") -> Send:
     return Send(
         share.leader,
         Answer(group=share.offer.group, attempt=share.offer.attempt, accepted=accepted, reason=reason),
     )
 
 
-def _ended(share: _Share, reason: str) -> Send:
+def _ended(share: Share, reason: str) -> Send:
     return Send(share.leader, GroupEnded(group=share.offer.group, attempt=share.offer.attempt, reason=reason))

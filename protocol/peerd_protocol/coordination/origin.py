@@ -4,7 +4,8 @@
                     |                          |
                     +---- alone <--------------+      no plan came, or whoever ran it is gone
 
-A request is on disk before anyone hears of it. Never here: running steps (`runner`), or who is leader (`election`).
+A request is on disk before anyone hears of it. Of one that shares its concepts alone others hear those; it runs here,
+with its own words. Never here: running steps (`runner`), or who is leader (`election`).
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from peerd_protocol.events import Delivered, DeliveryFailed
 from peerd_protocol.ids import NodeId, RequestId, Term
 from peerd_protocol.messages import HandoffBegin, LocalProgress, RequestFailed, Submit, Withdraw
 from peerd_protocol.notices import Failed, Finished, LocalStep, PlanMade, Queued, WentAlone
-from peerd_protocol.plan import GroupPlan, Request
+from peerd_protocol.plan import Assignment, GroupPlan, Request, announced
 
 REPEAT_S = 1.0
 """How often an unplanned request is announced again: its first announcement may have vanished."""
@@ -41,6 +42,7 @@ class _Open:
     runner: NodeId | None = None
     delivering: bool = False
     heard_s: float = 0.0
+    planned_s: float = 0.0
     step: int = 0
 
 
@@ -66,7 +68,7 @@ class Origin:
             Remember(PREFIX + request.id, msgspec.json.encode(request)),
             Tell(request.id, Queued(leader=leader)),
         ]
-        if request.share == "nothing":
+        if _stays(request, can_run):
             actions += self._keep_to_itself(self._open[request.id], can_run)
         elif can_run and request.shared == 0:
             actions += self._go_alone(self._open[request.id], "as asked")
@@ -79,7 +81,7 @@ class Origin:
                 self._plan_anew(entry)
             if entry.plan is not None or entry.runner is not None:
                 continue
-            if entry.request.share == "nothing":  # of an earlier boot
+            if _stays(entry.request, can_run):  # of an earlier boot
                 actions += self._keep_to_itself(entry, can_run)
                 continue
             waited_s = now_s - entry.asked_s - entry.request.wait_ms / 1000
@@ -91,8 +93,21 @@ class Origin:
                 continue
             elif entry.announced != (leader, term) or now_s >= entry.repeat_s:
                 entry.announced, entry.repeat_s = (leader, term), now_s + REPEAT_S
-                actions.append(Send(leader, Submit(request=entry.request)))
+                actions.append(Send(leader, Submit(request=announced(entry.request))))
         return actions
+
+    def in_own_words(self, plan: GroupPlan) -> GroupPlan:
+        """The plan without what is not (or no longer) asked here, or not allowed, and with the own words put back."""
+        return msgspec.structs.replace(plan, assignments=tuple(filter(None, map(self._in_own_words, plan.assignments))))
+
+    def _in_own_words(self, assignment: Assignment) -> Assignment | None:
+        entry = self._open.get(assignment.request)
+        if assignment.origin != self._me:
+            return assignment
+        if entry is None or (entry.request.share == "concepts" and assignment.runner != self._me):
+            return None
+        call = msgspec.structs.replace(entry.request.call, seed=assignment.call.seed)
+        return msgspec.structs.replace(assignment, call=call)
 
     def told(self, plan: GroupPlan, bound: frozenset[RequestId], now_s: float) -> list[Action]:
         """A plan came from the leader. `bound` are requests that this node already runs; they stay as they are."""
@@ -104,6 +119,7 @@ class Origin:
             if entry.delivering or (entry.plan is not None and plan.attempt <= entry.plan.attempt):
                 continue
             entry.plan, entry.runner, entry.heard_s = plan, assignment.runner, now_s
+            entry.planned_s = now_s - entry.asked_s
             notice = PlanMade(
                 executor=plan.executor,
                 runner=assignment.runner,
@@ -147,7 +163,7 @@ class Origin:
         if entry is None or entry.delivering:
             return []
         entry.delivering = True
-        return [Deliver(entry.request, picture, entry.plan, now_s - entry.asked_s)]
+        return [Deliver(entry.request, picture, entry.plan, now_s - entry.asked_s, entry.planned_s)]
 
     def delivered(self, event: Delivered, now_s: float) -> list[Action]:
         entry = self._open.pop(event.request, None)
@@ -203,8 +219,10 @@ class Origin:
     def _keep_to_itself(self, entry: _Open, can_run: bool) -> list[Action | Order]:
         """Nobody else may hear of it, so it is run here or not at all."""
         if can_run:
-            return self._go_alone(entry, "as asked")
-        return list(self._fail(entry, "this device has no engine, and nothing may be shared; ask with --share prompt"))
+            shares = entry.request.share == "concepts"
+            return self._go_alone(entry, "its words name no concept to share" if shares else "as asked")
+        kept = "nothing may be shared" if entry.request.share == "nothing" else "its words may not leave it"
+        return list(self._fail(entry, f"this device has no engine, and {kept}; ask with --share prompt"))
 
     def _go_alone(self, entry: _Open, reason: str) -> list[Action | Order]:
         entry.plan, entry.runner = None, self._me
@@ -213,3 +231,8 @@ class Origin:
     def _fail(self, entry: _Open, reason: str) -> list[Action]:
         del self._open[entry.request.id]
         return [Forget(PREFIX + entry.request.id), Tell(entry.request.id, Failed(reason=reason))]
+
+
+def _stays(request: Request, can_run: bool) -> bool:
+    """Whether nobody else may hear of it: it shares nothing, or concepts that it hasn't or that help nobody here."""
+    return request.share == "nothing" or (request.share == "concepts" and not (can_run and request.concepts))

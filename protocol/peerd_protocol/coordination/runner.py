@@ -2,7 +2,7 @@
 
     waiting -> bound -> running -> given
        |         ^
-       +---------+   the final checkpoint arrived, or the executor's lease lapsed, or the plan shares nothing
+       +---------+   its checkpoint arrived, or the executor's lease lapsed, or the plan shares nothing
 
 A bind is remembered before its steps run and is never taken back: whatever another attempt sends afterwards is
 dropped, so that one picture never mixes two. Never here: the shared steps (`executor`), or what becomes of the
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from peerd_protocol.actions import Action, Denoise, Forget, Halt, Remember, Send, Tell
+from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.orders import Give, Order
 from peerd_protocol.events import PicturePainted, StepDone, WorkFailed
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
@@ -21,10 +22,6 @@ from peerd_protocol.messages import HandoffBegin, LocalProgress, Progress, Reque
 from peerd_protocol.notices import HandedOff, LocalStep, SharedStep, WentAlone
 from peerd_protocol.plan import Assignment, GroupPlan, Request
 
-ENGINE_START_S = 60.0
-"""An executor whose engine is cold may take this long to its first step on a small device."""
-LEASE_INTERVALS = 3.0
-LEASE_STEPS = 4.0
 TRIES_MAX = 3
 """A run that failed is tried again as it was, then from noise without the checkpoint, then given up."""
 DONE_KEPT_MAX = 1024
@@ -43,8 +40,12 @@ class _Part:
     shared_steps: int
     step_s: float
     lease_until_s: float
+    heard: int = 0
+    """The executor's latest step."""
     bound: bool = False
     checkpoint: bytes | None = None
+    begun: int = 0
+    """The step of its checkpoint."""
     tries: int = 0
     step: int = 0
     total: int = 0
@@ -84,7 +85,7 @@ class Runner:
                 executor=plan.executor,
                 shared_steps=plan.shared_steps,
                 step_s=plan.forecast.step_seconds,
-                lease_until_s=now_s + ENGINE_START_S,
+                lease_until_s=now_s + leases.first_s(plan.forecast.seconds),
             )
             self._parts[assignment.request] = part
             if plan.shared_steps == 0:
@@ -103,12 +104,16 @@ class Runner:
     # ---- waiting for the checkpoint ------------------------------------------------------------------------
 
     def progressed(self, sender: NodeId, message: Progress, now_s: float) -> list[Action]:
-        """The executor made a step: its lease is renewed."""
+        """The executor made a step, or has it in hand without one: its lease is renewed."""
         actions: list[Action] = []
         for part in self._waiting():
             if part.executor != sender or part.group != message.group or part.attempt != message.attempt:
                 continue
-            part.lease_until_s = now_s + max(LEASE_INTERVALS * self._interval_s, LEASE_STEPS * part.step_s)
+            renewed_s = now_s + leases.renewed_s(self._interval_s, part.step_s)
+            if message.step <= part.heard:
+                part.lease_until_s = max(part.lease_until_s, renewed_s)
+                continue
+            part.heard, part.lease_until_s = message.step, renewed_s
             notice = SharedStep(
                 executor=sender,
                 step=message.step,
@@ -120,6 +125,13 @@ class Runner:
                 actions.append(Tell(part.assignment.request, notice))
         return actions
 
+    def is_early(self, begin: HandoffBegin) -> bool:
+        """Whether this checkpoint may be of a plan that is still on its way here."""
+        part = self._parts.get(begin.request)
+        if part is None:
+            return begin.request not in self._done
+        return not part.bound and begin.attempt > part.attempt
+
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
         """Why a checkpoint is not wanted ('' when it is)."""
         part = self._parts.get(begin.request)
@@ -129,13 +141,13 @@ class Runner:
             return "this request is bound already"
         if part.executor != sender or part.group != begin.group or part.attempt != begin.attempt:
             return "this checkpoint belongs to another attempt"
-        return "" if begin.step == part.shared_steps else "this is not the final checkpoint of the plan"
+        return "" if 1 <= begin.step <= part.shared_steps else "the plan lets this request leave sooner"
 
     def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes) -> list[Action]:
         if self.unwanted(sender, begin):
             return []
         part = self._parts[begin.request]
-        part.checkpoint = data
+        part.checkpoint, part.begun = data, begin.step
         notice = HandedOff(sender=sender, size=begin.size, step=begin.step)
         told: list[Action] = [Tell(begin.request, notice)] if part.assignment.origin == self._me else []
         return told + self._bind(part)
@@ -213,7 +225,7 @@ class Runner:
             request=request,
             group=part.group,
             attempt=part.attempt,
-            step=part.shared_steps if part.checkpoint else 0,
+            step=part.begun,
             size=len(event.picture),
             digest=hashlib.sha256(event.picture).digest(),
         )
@@ -226,7 +238,7 @@ class Runner:
         part.tries += 1
         if part.tries < TRIES_MAX:
             if part.tries == TRIES_MAX - 1:
-                part.checkpoint = None
+                part.checkpoint, part.begun = None, 0
             return [self._denoise(part)]
         request = part.assignment.request
         failed = Send(part.assignment.origin, RequestFailed(request=request, reason=event.reason))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from peerd.api.desk import MemberView, NodeView, Wish
+from peerd.api.desk import CacheView, KeptView, MemberView, NodeView, Wish
 from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId, RequestId
@@ -29,6 +29,18 @@ FORECAST = Forecast(
     joules=17.0,
     joules_alone=22.0,
     handoff_bytes=70_000,
+)
+KEPT = KeptView(
+    digest="cd" * 32,
+    prompt="apple on table",
+    share="prompt",
+    scheduler="ddim",
+    step=5,
+    total=11,
+    size=70_000,
+    age_s=7_300.0,
+    hits=3,
+    calls_saved=15,
 )
 WORDS = "amber boat crane"
 PREVIEW_SIDE = 8
@@ -71,6 +83,7 @@ class ScriptedDesk:
         self.follower_left = asyncio.Event()
         self.window_closed = asyncio.Event()
         self.answers: list[bool] = []
+        self.kept: tuple[KeptView, ...] = (KEPT,)
 
     async def submit(self, wish: Wish) -> RequestId:
         if not wish.prompt.strip():
@@ -148,6 +161,13 @@ class ScriptedDesk:
             engine_warm=False,
             members=(member(ADA, "ada"), member(BOB, "bob")),
         )
+
+    def cache(self) -> CacheView:
+        return CacheView(bytes_used=sum(one.size for one in self.kept), bytes_max=1 << 20, entries=self.kept)
+
+    async def clear_cache(self) -> int:
+        count, self.kept = len(self.kept), ()
+        return count
 
     async def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
         try:

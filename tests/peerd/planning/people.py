@@ -2,17 +2,20 @@
 
 import math
 import struct
+from collections.abc import Sequence
 
+from peerd.planning.allowance import Allowance
 from peerd.planning.planner import make_plan
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.events import Planned
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.plan import Call, Request
+from peerd_protocol.plan import CacheEntry, Call, Request
 from peerd_protocol.profile import Profile
 
 MODEL = "model"
 SETTINGS = PlanSettings()
+UNCALIBRATED = Allowance(lambda _: None)
 
 
 def ask(name: str, prompt: str, origin: str = "", **changes: object) -> Request:
@@ -29,9 +32,14 @@ def device(steps_per_second: float = 10.0, **changes: object) -> Profile:
     return Profile(**{"model": MODEL, "steps_per_second": steps_per_second, "memory_free_mib": 4_000, **changes})  # type: ignore[arg-type]
 
 
-def plan(requests: list[Request], devices: dict[str, Profile], settings: PlanSettings = SETTINGS) -> Planned:
+def plan(
+    requests: list[Request],
+    devices: dict[str, Profile],
+    settings: PlanSettings = SETTINGS,
+    cached: Sequence[tuple[NodeId, CacheEntry]] = (),
+) -> Planned:
     known = tuple((NodeId(name), profile) for name, profile in devices.items())
-    return make_plan(MakePlan(1, tuple(requests), known), settings)
+    return make_plan(MakePlan(1, tuple(requests), known, tuple(cached)), settings, UNCALIBRATED)
 
 
 def embedding(*angles: float) -> bytes:

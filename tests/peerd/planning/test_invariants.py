@@ -5,10 +5,11 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from peerd.planning.calibration import allowed
 from peerd.planning.settings import PlanSettings
-from peerd.planning.split import part_shared
-from peerd_protocol.ids import NodeId
-from peerd_protocol.plan import Request
+from peerd_protocol.events import Draft, Planned
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.plan import CacheEntry, Request
 from peerd_protocol.profile import PowerClass, Profile
 from peerd_protocol.schedulers import calls_per_run
 from tests.peerd.planning.people import ask, device, plan
@@ -32,7 +33,7 @@ def asked(draw: st.DrawFn) -> list[Request]:
             seed=draw(st.integers(0, 1)),
             scheduler=draw(st.sampled_from(["ddim", "ddim", "ddim", "pndm", "heun", "unknown"])),
             shared=draw(st.sampled_from([None, None, 0, 1, 5, 50])),
-            share=draw(st.sampled_from(["prompt", "prompt", "prompt", "nothing"])),
+            share=draw(st.sampled_from(["prompt", "prompt", "prompt", "concepts", "nothing"])),
             seed_free=draw(st.booleans()),
             group_name=draw(st.sampled_from(["", "", "x", "y"])),
         )
@@ -63,42 +64,82 @@ def may_help(profile: Profile, model: str) -> bool:
     return profile.engine and profile.offers and profile.model == model and not profile.hot and not low
 
 
+ENTRIES = st.builds(
+    lambda holder, prompt, seed, step, number: (
+        NodeId(holder),
+        CacheEntry(digest=f"{number:064x}", call=ask("k", prompt, seed=seed).call, step=step, size=4_096),
+    ),
+    st.sampled_from(NODES),
+    st.sampled_from(PROMPTS),
+    st.integers(0, 1),
+    st.integers(1, 10),
+    st.integers(0, 3),
+)
+
+
 @settings(max_examples=300)
-@given(asked(), DEVICES)
-def test_every_plan_keeps_the_rules(requests: list[Request], devices: dict[str, Profile]) -> None:
-    planned = plan(requests, devices)
+@given(asked(), DEVICES, st.lists(ENTRIES, max_size=4))
+def test_every_plan_keeps_the_rules(
+    requests: list[Request], devices: dict[str, Profile], cached: list[tuple[NodeId, CacheEntry]]
+) -> None:
+    planned = plan(requests, devices, cached=cached)
     by_id = {request.id: request for request in requests}
     placed = [name for draft in planned.drafts for name in draft.requests]
     placed += [name for name, reason in planned.impossible if reason]
     assert sorted(placed) == sorted(by_id), "every request is in exactly one draft, or impossible"
     for draft in planned.drafts:
-        group = [by_id[name] for name in draft.requests]
         runners = dict(draft.runners)
         assert draft.lead in draft.requests
         assert set(runners) == set(draft.requests)
-        for request in group:
+        for request in (by_id[name] for name in draft.requests):
             own = runners[request.id] == request.origin
             assert own or may_help(devices[runners[request.id]], request.call.model)
             assert own or request.share == "prompt"
-        if draft.shared_steps == 0:
-            assert len(group) == 1
-            assert draft.forecast.handoff_bytes == 0
-            assert draft.seed == group[0].call.seed
-            continue
-        total, count = calls_per_run(group[0].call.scheduler, group[0].call.steps), len(group)
-        assert count >= 2
-        assert draft.candidates
-        assert all(may_help(devices[node], group[0].call.model) for node in draft.candidates)
-        assert 0 < draft.shared_steps < total
-        assert draft.forecast.denoiser_calls == draft.shared_steps + count * (total - draft.shared_steps)
-        assert draft.forecast.denoiser_calls_alone == count * total
-        assert all(request.share == "prompt" and request.shared != 0 for request in group)
-        assert len({request.group_name for request in group} - {""}) <= 1
-        assert {request.call.seed for request in group if not request.seed_free} <= {draft.seed}
-        if not all(request.shared for request in group):
-            forecast = draft.forecast
-            assert forecast.seconds <= forecast.seconds_alone * 1.25 + 0.5 + 1e-3
-            assert forecast.joules < forecast.joules_alone or forecast.seconds < forecast.seconds_alone
+            if draft.shared_steps:
+                assert request.share != "nothing" and request.shared != 0
+                assert request.seed_free or request.call.seed == draft.seed
+        assert all(may_help(devices[node], by_id[draft.lead].call.model) for node in draft.candidates)
+    for tree in trees(planned):
+        keeps_its_promise(tree, by_id)
+
+
+def trees(planned: Planned) -> list[list[Draft]]:
+    """Each root with all drafts that branch off it, the root first."""
+    found: dict[int, list[Draft]] = {}
+    for index, draft in enumerate(planned.drafts):
+        if draft.parent is None:
+            found[index] = [draft]
+        else:
+            assert draft.parent < index, "parents first"
+            above = planned.drafts[draft.parent]
+            assert above.start < draft.start < min(step for _, step in draft.leaves)
+            found[index] = next(tree for tree in found.values() if above in tree)
+            found[index].append(draft)
+    return list({id(tree): tree for tree in found.values()}.values())
+
+
+def keeps_its_promise(tree: list[Draft], by_id: dict[RequestId, Request]) -> None:
+    root, steps = tree[0], {name: step for draft in tree for name, step in draft.leaves}
+    members = [by_id[name] for name in steps]
+    call = members[0].call
+    total, forecast = calls_per_run(call.scheduler, call.steps) if root.shared_steps else call.steps, root.forecast
+    if root.shared_steps == 0:
+        assert len(members) == 1
+        assert forecast.handoff_bytes == 0
+        assert root.seed == call.seed
+        return
+    assert root.candidates
+    assert all(0 < step < total for step in steps.values())
+    if len(tree) == 1:
+        run = 0 if root.cached else root.shared_steps
+        assert forecast.denoiser_calls == run + sum(total - step for step in steps.values())
+    assert forecast.denoiser_calls < forecast.denoiser_calls_alone == len(members) * total
+    assert len({member.group_name for member in members} - {""}) <= 1
+    assert len(members) >= 2 or root.cached
+    if not all(member.shared for member in members):
+        for expected in forecast.each:
+            assert expected.seconds <= expected.seconds_alone * 1.25 + 0.5 + 1e-3
+        assert forecast.joules < forecast.joules_alone or forecast.seconds < forecast.seconds_alone
 
 
 @settings(max_examples=100)
@@ -116,4 +157,4 @@ def test_the_order_of_arrival_changes_nothing(
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_the_part_that_is_shared_grows_with_similarity(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    assert part_shared(low) <= part_shared(high) < 1.0
+    assert allowed(None, "ddim", 20, "balanced", low) <= allowed(None, "ddim", 20, "balanced", high) < 20

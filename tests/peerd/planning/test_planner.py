@@ -1,6 +1,5 @@
 """Plans, as stories: who shares with whom, how many steps, on which device, and what that promises."""
 
-import time
 from typing import Any
 
 import msgspec
@@ -9,19 +8,23 @@ import pytest
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.ids import RequestId
 from peerd_protocol.profile import PowerClass
-from tests.peerd.planning.people import ask, device, embedding, plan
+from tests.peerd.planning.people import ask, device, plan
 
 FOUR = ["apple on table", "lemon on table", "orange on table", "pear on table"]
 
 
-def test_four_fruits_on_a_table_share_five_of_eleven_steps() -> None:
+def test_four_fruits_on_a_table_share_five_of_eleven_steps_and_the_nearest_of_them_more() -> None:
     requests = [ask(name, prompt) for name, prompt in zip("abcd", FOUR, strict=True)]
     (draft,) = plan(requests, {name: device() for name in "ABCD"}).drafts
     assert draft.requests == ("a", "b", "c", "d")
-    assert draft.shared_steps == 5
-    assert draft.forecast.denoiser_calls == 29
+    steps = dict(draft.leaves)
+    assert min(steps.values()) == 5
+    assert steps["a"] == steps["d"] == draft.shared_steps, "whose prompts are nearer stay together longer"
+    assert draft.blended
+    calls = draft.shared_steps + sum(11 - step for step in steps.values())
+    assert draft.forecast.denoiser_calls == calls <= 29
     assert draft.forecast.denoiser_calls_alone == 44
-    assert draft.forecast.joules == pytest.approx(29.0, abs=0.2)
+    assert draft.forecast.joules == pytest.approx(calls, abs=0.2)
     assert draft.forecast.handoff_bytes > 3 * 4_096
     assert dict(draft.runners) == {"a": "A", "b": "B", "c": "C", "d": "D"}
     assert draft.candidates[0] == "A", "at a tie the lead's own device, which then needs no handoff"
@@ -155,10 +158,9 @@ def test_schedulers_that_call_more_often_are_counted_so(scheduler: str, calls: i
 
 def test_more_alike_prompts_share_no_fewer_steps() -> None:
     shared = []
-    for angle in (1.2, 0.9, 0.6, 0.3, 0.0):
-        first = ask("a", "apple on table", embedding=embedding(0.0))
-        second = ask("b", "lemon on table", embedding=embedding(angle))
-        drafts = plan([first, second], {"A": device(), "B": device()}).drafts
+    for other in ("bread", "lemon", "pear", "red apple"):
+        requests = [ask("a", "apple on table"), ask("b", f"{other} on table")]
+        drafts = plan(requests, {"A": device(), "B": device()}).drafts
         shared.append(drafts[0].shared_steps)
     assert shared == sorted(shared)
     assert shared[0] < shared[-1]
@@ -202,9 +204,9 @@ def test_an_edge_server_that_asks_nothing_runs_the_shared_steps_of_all() -> None
 
 def test_the_lead_is_the_prompt_nearest_to_all_others() -> None:
     requests = [
-        ask("a", "apple on table", embedding=embedding(0.0)),
-        ask("b", "lemon on table", embedding=embedding(0.4)),
-        ask("c", "pear on table", embedding=embedding(0.8)),
+        ask("a", "apple on table"),
+        ask("b", "apple and lemon on table"),
+        ask("c", "lemon on table"),
     ]
     (draft,) = plan(requests, {name: device() for name in "ABC"}).drafts
     assert draft.lead == RequestId("b")
@@ -216,23 +218,3 @@ def test_two_requests_of_one_node_wait_for_each_other() -> None:
     assert draft.forecast.seconds_alone == pytest.approx(2.2)
     assert draft.forecast.seconds == pytest.approx(1.7)
     assert draft.forecast.step_seconds == pytest.approx(0.1)
-
-
-def test_a_plan_for_thirty_two_requests_takes_ten_milliseconds() -> None:
-    angles = [0.01 * number for number in range(384)]
-    requests = [
-        ask(f"r{number:02}", f"{noun} on the {place}", embedding=embedding(*(angle * number / 40 for angle in angles)))
-        for number, (noun, place) in enumerate(
-            (noun, place) for place in ("table", "desk", "beach", "grass")
-            for noun in ("apple", "lemon", "pear", "plum", "cat", "dog", "car", "cup")
-        )
-    ]  # fmt: skip
-    devices = {f"R{number:02}": device(5.0 + number) for number in range(32)}
-    plan(requests, devices)
-    took = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        plan(requests, devices)
-        took.append(time.perf_counter() - begun)
-    # Five times the goal, since the machine that tests runs other things too; the benchmark holds the goal itself.
-    assert min(took) < 0.05

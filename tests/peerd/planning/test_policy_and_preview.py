@@ -8,16 +8,26 @@ from peerd.planning.policy import consider
 from peerd.planning.preview import preview_plan, spread
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, NodeId, RequestId, Term
-from peerd_protocol.messages import Offer
+from peerd_protocol.messages import Offer, Receiver
+from peerd_protocol.plan import Forecast
 from peerd_protocol.profile import PowerClass, Profile
-from tests.peerd.planning.people import SETTINGS, ask, device
+from tests.peerd.planning.people import SETTINGS, UNCALIBRATED, ask, device
 
+GROUP, ATTEMPT = GroupId("g"), Attempt(Term(1, NodeId("A"), BootNonce("b")), 1)
 OFFER = Offer(
-    group=GroupId("g"),
-    attempt=Attempt(Term(1, NodeId("A"), BootNonce("b")), 1),
+    group=GROUP,
+    attempt=ATTEMPT,
     call=ask("a", "apple on table").call,
-    shared_steps=5,
-    receivers=((RequestId("a"), NodeId("A")),),
+    receivers=(Receiver(request=RequestId("a"), node=NodeId("A"), step=5, group=GROUP, attempt=ATTEMPT),),
+    forecast=Forecast(
+        seconds=1.0,
+        seconds_alone=1.0,
+        denoiser_calls=1,
+        denoiser_calls_alone=1,
+        joules=1.0,
+        joules_alone=1.0,
+        handoff_bytes=0,
+    ),
 )
 ME = NodeId("A")
 
@@ -48,7 +58,7 @@ def test_a_preview_tells_groups_costs_and_who_sees_what() -> None:
     prompts = ["apple on table", "lemon on table", "a red car on the beach"]
     requests = spread([ask(f"r{n}", prompt, "A") for n, prompt in enumerate(prompts)], devices, ME)
     assert [request.origin for request in requests] == ["A", "B", "C"]
-    found = preview_plan(requests, devices, SETTINGS)
+    found = preview_plan(requests, devices, SETTINGS, UNCALIBRATED)
     assert json.loads(json.dumps(found)) == found
     assert [(group["prompts"], group["shared_steps"]) for group in found["groups"]] == [
         (prompts[:2], 5),
@@ -62,11 +72,11 @@ def test_a_preview_tells_groups_costs_and_who_sees_what() -> None:
 
 
 def test_a_preview_of_one_prompt_on_a_lone_device() -> None:
-    found = preview_plan([ask("a", "apple on table")], {ME: device()}, SETTINGS)
+    found = preview_plan([ask("a", "apple on table")], {ME: device()}, SETTINGS, UNCALIBRATED)
     assert found["seconds"] == found["seconds_alone"]
     assert "nothing is shared" in found["privacy"]
 
 
 def test_what_can_not_be_planned_is_one_sentence() -> None:
     with pytest.raises(LocalError, match="can not be planned"):
-        preview_plan([ask("a", "apple on table")], {ME: device(engine=False)}, SETTINGS)
+        preview_plan([ask("a", "apple on table")], {ME: device(engine=False)}, SETTINGS, UNCALIBRATED)

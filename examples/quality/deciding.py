@@ -1,0 +1,132 @@
+"""Who decides how long a pair shares: one fixed number, the calibrated table, or the probe; each at equal calls.
+
+Pairs that the planner keeps apart are not looked at. Never here: the table or the probe's rule (`peerd.planning`,
+`peerd.engine.departures`); here their answers are carried out and marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from examples.quality.curve import Course, Find, member_of
+from examples.quality.pairs import Pair
+from examples.quality.pictures import Look, Picture
+from examples.quality.statistics import Estimate, bootstrapped, verdict
+from examples.quality.vocabulary import PLACE_NAMES, THINGS
+from peerd_protocol.plan import Quality
+
+WISHES: tuple[Quality, ...] = ("strict", "balanced", "fast")
+MEMBERS = 8
+"""Calls are counted as in a group of so many."""
+LOOK_CALLS = 0.5
+"""A look at one member: a prediction without its negative half."""
+FIXED = (0, 3, 5, 7, 9)
+"""The numbers of steps that are tried for everyone alike."""
+
+Steps = Mapping[Pair, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of deciding: after which step each pair's member leaves, and how many looks that took."""
+
+    name: str
+    steps: Steps
+    looks: int = 0
+
+    def calls(self, total: int) -> float:
+        """Mean denoiser calls a picture in a group of MEMBERS."""
+        shared = sum(self.steps.values()) / len(self.steps)
+        return total - shared * (1 - 1 / MEMBERS) + LOOK_CALLS * self.looks / len(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A way, and the difference to another one at the same calls."""
+
+    way: str
+    calls: float
+    asked: Estimate
+    rival: str
+    rival_asked: Estimate
+    difference: Estimate
+
+
+def look_of(pair: Pair, course: Course, step: int) -> Look:
+    """The probe's look at a pair; any handoff at or after it has the same beginning."""
+    return Look(member_of(pair, course, max(step, course.steps - 1)), step)
+
+
+def pictures(course: Course, ways: Sequence[Way]) -> Iterator[Picture]:
+    """All that these ways lead to."""
+    for way in ways:
+        for pair, step in way.steps.items():
+            yield member_of(pair, course, step)
+
+
+def compare(course: Course, way: Way, rivals: Sequence[Way], rival_name: str, find: Find) -> Compared:
+    """The way against the mixture of its two rivals nearest in calls that makes as many calls in the mean."""
+    calls = way.calls(course.steps)
+    less, more, share = mixture(calls, [rival.calls(course.steps) for rival in rivals])
+    own, few, many = (_marks(course, one, find) for one in (way, rivals[less], rivals[more]))
+    whole = [pair for pair in own if pair in few and pair in many]
+    mixed = {pair: (1 - share) * few[pair] + share * many[pair] for pair in whole}
+    return Compared(
+        way.name, calls, bootstrapped([own[pair] for pair in whole]), rival_name, bootstrapped(list(mixed.values())),
+        bootstrapped([own[pair] - mixed[pair] for pair in whole]),
+    )  # fmt: skip
+
+
+def mixture(calls: float, offered: Sequence[float]) -> tuple[int, int, float]:
+    """Which two of `offered` to mix, and the share of the second, so that the mean is `calls`; the nearest if none."""
+    order = sorted(range(len(offered)), key=lambda i: offered[i])
+    below = [i for i in order if offered[i] <= calls]
+    above = [i for i in order if offered[i] > calls]
+    if not below or not above:
+        only = below[-1] if below else above[0]
+        return only, only, 0.0
+    less, more = below[-1], above[0]
+    return less, more, (calls - offered[less]) / (offered[more] - offered[less])
+
+
+def table(rows: Sequence[Compared]) -> list[str]:
+    """As Markdown."""
+    lines = [
+        "| who decides | calls a picture | as asked | against, at equal calls | as asked | difference |",
+        "|---" * 6 + "|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row.way} | {row.calls:.2f} | {row.asked.points()} | {row.rival} | {row.rival_asked.points()} | "
+            f"{row.difference.signed()} ({verdict(row.difference, row.way.split(',')[0], row.rival.split(',')[0])}) |"
+        )
+    return lines
+
+
+def _marks(course: Course, way: Way, find: Find) -> dict[Pair, float]:
+    marks = {}
+    for pair, step in way.steps.items():
+        seen = find(member_of(pair, course, step))
+        if seen is not None:
+            asked = (pair.member.noun, pair.member.place)
+            marks[pair] = float((THINGS[seen.thing], PLACE_NAMES[seen.place]) == asked)
+    return marks
+
+
+def ways(
+    pairs: Sequence[Pair],
+    table_steps: Callable[[Pair, Quality], int],
+    probe_steps: Callable[[Pair, Quality], int] | None,
+) -> tuple[list[Way], list[Way], list[Way]]:
+    """Fixed numbers, the table under each wish, the probe under each wish (none without a probe)."""
+    fixed = [Way(f"fixed {step}", dict.fromkeys(pairs, step)) for step in FIXED]
+    tables = [Way(f"table, {wish}", {pair: table_steps(pair, wish) for pair in pairs}) for wish in WISHES]
+    if probe_steps is None:
+        return fixed, tables, []
+    probes = [
+        Way(f"probe, {wish}", {pair: probe_steps(pair, wish) for pair in pairs},
+            sum(table_steps(pair, wish) > 0 for pair in pairs))
+        for wish in WISHES
+    ]  # fmt: skip
+    return fixed, tables, probes

@@ -1,0 +1,90 @@
+"""The product's own judgement, asked about test prompts: similarity, shared steps, trees.
+
+Never here: any judgement of quality's own. The planner sees prompts and the text encoder's embeddings; the judge that
+marks the pictures has seen neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from examples.quality.pairs import Pair, Scene
+from examples.quality.pictures import Picture
+from examples.quality.sets import Gathering, pictures_of_tree, requests_of
+from examples.quality.sets_report import Shared
+from peerd.engine.departures import stay
+from peerd.engine.port import Look
+from peerd.planning import calibration
+from peerd.planning.live_groups import group_requests
+from peerd.planning.objective import Price
+from peerd.planning.settings import PlanSettings
+from peerd.planning.similarity import Reading, read, similarity
+from peerd_protocol.plan import Quality, Request
+
+
+@dataclass(slots=True)
+class Planner:
+    """The planner with one calibration (None: the table for a model that nobody measured)."""
+
+    embeddings: Mapping[str, bytes]
+    model: str
+    measured: calibration.Calibration | None
+    _readings: dict[str, Reading] = field(default_factory=dict)
+
+    def similarity(self, first: Scene, second: Scene) -> float:
+        """As the planner sees it, with its graph of words and the text encoder's cosine."""
+        return similarity(self._read(first.prompt), self._read(second.prompt))
+
+    def steps(self, first: Scene, second: Scene, scheduler: str, steps: int, quality: Quality) -> int:
+        """After how many steps two that ask for these go their own ways; 0: the planner keeps them apart."""
+        return self._allowed(scheduler, steps, quality, self.similarity(first, second))
+
+    def looks(self, scheduler: str, steps: int) -> list[int]:
+        """During which steps a probe looks, whatever the wish."""
+        found = (calibration.looks(self.measured, scheduler, steps, wish) for wish in ("strict", "balanced", "fast"))
+        return sorted({glance.step for glances in found for glance in glances})
+
+    def probed(self, pair: Pair, scheduler: str, steps: int, wish: Quality, seen: Callable[[int], float | None]) -> int:
+        """After which step the member leaves when a probe may look: the ceiling, or sooner by what it sees."""
+        near = self.similarity(pair.lead, pair.member)
+        if near < PlanSettings().similar_min:
+            return 0
+        most = calibration.ceiling(self.measured, scheduler, steps, wish, near)
+        for glance in calibration.looks(self.measured, scheduler, steps, wish):
+            difference = seen(glance.step)
+            if difference is not None and most > glance.step:
+                most = min(most, stay(Look(glance.step, glance.stays), difference))
+        return most
+
+    def share(
+        self,
+        gathering: Gathering,
+        scheduler: str,
+        steps: int,
+        quality: Quality,
+        *,
+        fixed: int | None = None,
+        blended: bool = True,
+    ) -> Shared:
+        """The gathering as the planner's trees share it; `fixed` stands in for what the calibration allows."""
+
+        def allowed(first: Request, second: Request, near: float) -> int:
+            return self._allowed(scheduler, steps, quality, near) if fixed is None else fixed
+
+        requests = requests_of(gathering, self.embeddings, scheduler, steps, self.model)
+        prompts = {request.id: request.call.prompt for request in requests}
+        made: dict[str, Picture] = {}
+        for tree in group_requests(requests, PlanSettings().similar_min, allowed, Price()):
+            made |= pictures_of_tree(tree, prompts, gathering.seed, scheduler, steps, blended=blended)
+        return Shared(gathering, tuple(made[request.id] for request in requests))
+
+    def _allowed(self, scheduler: str, steps: int, quality: Quality, near: float) -> int:
+        if near < PlanSettings().similar_min:
+            return 0
+        return calibration.allowed(self.measured, scheduler, steps, quality, near)
+
+    def _read(self, prompt: str) -> Reading:
+        if prompt not in self._readings:
+            self._readings[prompt] = read(prompt, self.embeddings[prompt])
+        return self._readings[prompt]

@@ -1,0 +1,100 @@
+"""The published page: goals first, then every table, and the charts beside it. Never here: measuring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from examples.quality import deciding, far, sets_report
+from examples.quality.curve import Course
+from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, table, title
+from examples.quality.goals import Goal, goals, goals_table
+from examples.quality.study import MEMBERS, SCHEDULERS, SHORT, STEPS, Study
+
+PAGE = "quality.md"
+HEAD = f"""# What sharing costs, measured
+
+Made by `make quality`. The embedded model, guidance 3, 128 px. A *member* lets the first steps of its run be made
+together with another prompt's, and then goes on alone. *Blended*, as peerd plans it: the shared steps run with the mean
+of what the text encoder makes of all prompts that share them. *By the lead's prompt*, as in the paper: one of the
+prompts runs them alone. Near pairs are two things of one kind in one place, middle ones keep the place or the thing,
+far ones neither.
+
+Who judges: a small classifier that was trained on renderings and never on generated pictures
+(`examples/embedded_model/judge.py`). Who groups: the planner, with WordNet's graph and the model's own text encoder.
+They are different models, and neither sees what the other knows. Calibration measures on one half of all prompts;
+everything here is of the other half.
+
+- *As asked*: the judge sees the right thing in the right place. *Leak*: it sees the other prompt's thing instead (of
+  two prompts for one thing: the other's place).
+- *Distance*: the finished latent's rms from the one made alone (0: the same picture; two seeds of one prompt: SEEDS).
+- *At equal calls*: alone with as many steps as the group's denoiser calls divided by its members; where that is no
+  whole number, so many of the runs take the next one that the mean is the same.
+- Brackets: 95 % intervals over {MEMBERS} redrawn prompt pairs a class (for sets, over redrawn sets), never over
+  pictures. All numbers but distances and calls are percents.
+"""
+
+TREES = """*Ways*: wishes for 5 to 11 kin things in one place, each said in several ways (a kitten, a red bird, a nice
+cat). *Things*: different things of every kind, in one place or in two that are alike. Calls are counted on the trees as
+they ran."""
+DECIDES = f"""Near and middle pairs that the planner lets share; calls as in a group of {deciding.MEMBERS}, a probe's
+look counted as {deciding.LOOK_CALLS}. Each against what is offered beside it, mixed so that it makes as many calls."""
+SHORT_SAID = """Near pairs, blended. The model was not distilled for LCM or TCD; the row without shared steps says
+whether it bears so few."""
+
+
+def write(study: Study, folder: Path, missing: dict[str, int], differs: float, seeds: float) -> list[Goal]:
+    """The page and its charts into `folder`; the goals."""
+    folder.mkdir(parents=True, exist_ok=True)
+    blended = {
+        Course(name, STEPS, blended=True): study.curves(Course(name, STEPS, blended=True)) for name in SCHEDULERS
+    }
+    led = {Course(name, STEPS): study.curves(Course(name, STEPS)) for name in SCHEDULERS}
+    eights, trees = study.fared(study.eights), study.fared(study.trees)
+    sorted_out = study.sorted_out()
+    compared = {name: study.compared(name) for name in SCHEDULERS}
+    found = goals(blended, eights, trees, sorted_out, compared)
+    lines = [HEAD.replace("SEEDS", f"{seeds:.2f}"), "## Goals", "", *goals_table(found), ""]
+    if any(missing.values()):
+        short = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
+        lines += [f"Time ran out before these pictures were made: {short}. Run it again: it goes on from there.", ""]
+    lines += ["![As asked, against denoiser calls](equal-calls.svg)", ""]
+    for course, curves in (blended | led).items():
+        name = f"curve-{course.scheduler}{'' if course.blended else '-lead'}.svg"
+        (folder / name).write_text(curve_chart(course, curves))
+        how = "blended" if course.blended else "by the lead's prompt"
+        lines += [
+            f"## The curve: {course.scheduler}, {how}",
+            "",
+            *table(course, curves),
+            "",
+            f"![{title(course)}]({name})",
+            "",
+        ]
+    (folder / "equal-calls.svg").write_text(equal_calls_chart(blended))
+    lines += [
+        "A near pair a row: the other prompt's own picture, then the member's after 0, .27, .45, .64 and .82 of the "
+        "steps, blended.",
+        "",
+        "![Pictures](sheet.png)",
+        "",
+    ]
+    lines += ["## Sets of eight kin things in one place", "", *sets_report.table(eights), ""]
+    lines += ["## Trees: sets of 16, 24 and 32", "", TREES, "", *sets_report.table(trees), ""]
+    lines += ["## Whom the planner lets share", "", *far.table(sorted_out), ""]
+    lines += ["## Who decides: fixed, table, probe", "", DECIDES, ""]
+    for name, rows in compared.items():
+        lines += [f"{name}:", "", *(deciding.table(rows) if rows else ["Not measured."]), ""]
+    lines += _short(study, folder)
+    lines += ["## The sampler", "", "Thousands of pictures need batches. A handful of them, made by the engine's own "
+              f"road too, differed by at most {differs:.1e} in any number of the latent.", ""]  # fmt: skip
+    (folder / PAGE).write_text("\n".join(lines))
+    return found
+
+
+def _short(study: Study, folder: Path) -> list[str]:
+    measured: dict[Course, Curves] = {course: study.short_curves(course) for course in SHORT}
+    lines = ["## Short runs", "", SHORT_SAID, ""]
+    for course, curves in measured.items():
+        lines += [f"{title(course)}:", "", *table(course, curves), ""]
+    (folder / "short.svg").write_text(equal_calls_chart(measured, columns=2))
+    return [*lines, "![Short runs](short.svg)", ""]

@@ -1,0 +1,54 @@
+"""Times one order of the engine as it goes, for `pace` to learn from.
+
+    begun -> first step -> ... -> last step -> ended
+
+Times are handed in; an order waits for the one before it, and that wait is no part of its own time. Never here: what
+the order was for.
+"""
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from peerd.device.pace import Finished
+from peerd_protocol.plan import Call
+
+HUNG = 3.0
+"""A step that took longer than this many of its order's middle step met something else; it counts as so many."""
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """`begun_s` is when the order was given and the engine free for it; `warm`: its model was loaded by then."""
+
+    call: Call
+    begun_s: float
+    warm: bool
+    _first_began_s: float | None = None
+    _last_s: float = 0.0
+    _took_s: list[float] = field(default_factory=list)
+    _crowds: list[float] = field(default_factory=list)
+
+    def stepped(self, now_s: float, seconds: float, crowd: float) -> None:
+        """One step is done that took the engine so many seconds."""
+        if self._first_began_s is None:
+            self._first_began_s = self._last_s = max(self.begun_s, now_s - seconds)
+        self._took_s.append(now_s - self._last_s)
+        self._last_s = now_s
+        self._crowds.append(crowd)
+
+    def ended(self, now_s: float, *, painted: bool, usual_prepare_s: float) -> Finished | None:
+        """What is to be learnt of it; None if it never made a step."""
+        if self._first_began_s is None:
+            return None
+        before_s = self._first_began_s - self.begun_s
+        longest_s = HUNG * median(self._took_s)
+        return Finished(
+            call=self.call,
+            steps=len(self._took_s),
+            # A cold engine's first steps are slow, and belong to its start.
+            steps_s=sum(min(took_s, longest_s) for took_s in self._took_s) if self.warm else None,
+            prepare_s=before_s if self.warm else None,
+            decode_s=now_s - self._last_s if painted and self.warm else None,
+            start_s=None if self.warm else max(0.0, before_s - usual_prepare_s),
+            crowd=sum(self._crowds) / len(self._crowds),
+        )

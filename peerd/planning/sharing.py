@@ -1,0 +1,168 @@
+"""One tree on its way to drafts: which devices run its branches, and whether anybody gains by it.
+
+A plan that saves neither joules nor time, or that makes any member wait longer than its patience, is refused, unless
+every member asked for shared steps. Never here: who is similar (`live_groups`), or how seconds add up (`forecast`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from peerd.planning import forecast
+from peerd.planning.allowance import Allowance
+from peerd.planning.cached import Start
+from peerd.planning.candidates import fit_devices, rank
+from peerd.planning.forecast import Course, Load, Part
+from peerd.planning.settings import PlanSettings
+from peerd.planning.trees import Branch
+from peerd_protocol.events import Draft
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.plan import Forecast, Request
+
+CANDIDATES_MAX = 8
+"""An offer takes up to two seconds to be declined by silence; after so many everyone is better off alone."""
+
+NOT_ENOUGH_GAIN = "sharing would save nothing here"
+NOBODY_FIT = "no device may run the shared steps now"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What lies before the planner: the requests, who runs each one's own steps, the devices, what may be shared."""
+
+    requests: dict[RequestId, Request]
+    parts: dict[RequestId, Part]
+    load: Load
+    allowance: Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a tree is not carried out, and who would have to leave it for another try."""
+
+    why: str
+    late: tuple[RequestId, ...] = ()
+
+
+def share(tree: Branch, table: Table, index: int) -> list[Draft] | Refused:
+    """The drafts of a tree, the first of them as number `index` of the plan; takes its time from the load."""
+    load = table.load
+    parts = [table.parts[name] for name in tree.members]
+    fit = fit_devices(load.devices, parts[0].call.model, load.settings)
+    if not fit:
+        return Refused(NOBODY_FIT)
+    before = forecast.alone(load, parts)
+    hosts = {branch.lead: _host(branch, table, fit) for branch in _below(tree)}
+    ways = {node: forecast.course(load, parts, tree, {**hosts, tree.lead: node}) for node in fit}
+    # Whoever asked for shared steps gets them; one who did not is never made to pay for another's wish.
+    forced = all(table.requests[name].shared is not None for name in tree.members)
+    good = [node for node in fit if forced or _gains(before, ways[node], load.settings)]
+    home = table.parts[tree.lead].runner
+    if not good:
+        return Refused(NOT_ENOUGH_GAIN, _late(before, ways[rank(fit, ways, home, load)[0]], load.settings))
+    candidates = rank(good, ways, home, load)
+    best = ways[candidates[0]]
+    forecast.take(load, best)
+    reason = "as asked" if forced else _praise(before, best)
+    promise = forecast.promise(before, best, 0.0)
+    named = [table.requests[name].call.seed for name in tree.members if not table.requests[name].seed_free]
+    seed = named[0] if named else table.requests[tree.members[0]].call.seed
+    orders = {tree.lead: candidates} | {
+        lead: [host, *(node for node in fit if node != host)] for lead, host in hosts.items()
+    }
+    return _drafts(tree, table, orders, index, seed=seed, promise=promise, reason=reason, blended=not forced)
+
+
+def _drafts(
+    tree: Branch,
+    table: Table,
+    candidates: Mapping[RequestId, list[NodeId]],
+    index: int,
+    *,
+    seed: int,
+    promise: Forecast,
+    reason: str,
+    blended: bool,
+) -> list[Draft]:
+    """The root's draft, then those of its branches, each after its parent. All carry the promise of the whole tree."""
+    drafts: list[Draft] = []
+
+    def add(branch: Branch, parent: int | None) -> None:
+        here = index + len(drafts)
+        nodes = tuple(candidates[branch.lead][:CANDIDATES_MAX])
+        step_s = table.load.step_s(nodes[0], table.parts[branch.lead].call)
+        drafts.append(
+            Draft(
+                leaves=branch.leaves,
+                lead=branch.lead,
+                seed=seed,
+                candidates=nodes,
+                runners=tuple((name, table.parts[name].runner) for name, _ in branch.leaves),
+                forecast=msgspec.structs.replace(promise, step_seconds=round(step_s, 6)),
+                reason=reason,
+                parent=parent,
+                start=branch.start,
+                blended=blended,
+            )
+        )
+        for below in branch.branches:
+            add(below, here)
+
+    add(tree, None)
+    return drafts
+
+
+def late_start(name: RequestId, start: Start, table: Table) -> Draft | None:
+    """The draft of a request that goes on from a kept checkpoint, or None if that gains nothing."""
+    load, part, step = table.load, table.parts[name], start.entry.step
+    before = forecast.alone(load, [part])
+    tree = Branch(name, step, ((name, step),))
+    after = forecast.course(load, [part], tree, {}, held={name: start.holder})
+    if not _gains(before, after, load.settings):
+        return None
+    forecast.take(load, after)
+    return Draft(
+        leaves=((name, step),),
+        lead=name,
+        seed=start.entry.call.seed,
+        candidates=(start.holder,),
+        runners=((name, part.runner),),
+        forecast=forecast.promise(before, after, load.step_s(start.holder, part.call)),
+        reason=f"an earlier beginning fits; saves {step} of {before.denoiser_calls} denoiser calls",
+        start=step,
+        cached=start.entry.digest,
+    )
+
+
+def _below(tree: Branch) -> Iterator[Branch]:
+    for branch in tree.branches:
+        yield branch
+        yield from _below(branch)
+
+
+def _host(branch: Branch, table: Table, fit: list[NodeId]) -> NodeId:
+    """Who runs a branch: the runner of its lead's own steps, so that one handoff less is made, else the fastest fit."""
+    home = table.parts[branch.lead].runner
+    return home if home in fit else max(fit, key=lambda node: (table.load.steps_per_second(node), node))
+
+
+def _late(before: Course, after: Course, settings: PlanSettings) -> tuple[RequestId, ...]:
+    """The members that would wait longer than their patience."""
+    return tuple(
+        name
+        for name, alone_s in before.done_s.items()
+        if after.done_s[name] > alone_s * settings.patience_factor + settings.patience_extra_s
+    )
+
+
+def _gains(before: Course, after: Course, settings: PlanSettings) -> bool:
+    """Fewer joules or an earlier finish, and nobody waits longer than promised."""
+    if _late(before, after, settings):
+        return False
+    return after.joules < before.joules or after.seconds < before.seconds
+
+
+def _praise(before: Course, after: Course) -> str:
+    saved = before.denoiser_calls - after.denoiser_calls
+    return f"similar prompts; saves {saved} of {before.denoiser_calls} denoiser calls"

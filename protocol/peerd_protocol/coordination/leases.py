@@ -1,0 +1,22 @@
+"""How long one waits for another's steps: the arithmetic of leases, in seconds.
+
+Whoever runs steps for others renews its lease with every step, so that a hung engine lapses. Before its first step it
+may take as long as the plan foresaw and a cold engine needs. Never here: what happens when a lease lapses.
+"""
+
+ENGINE_START_S = 60.0
+"""An executor whose engine is cold may take this long to its first step on a small device."""
+INTERVALS = 3.0
+STEPS = 4.0
+PLANNED_S_MAX = 3600.0
+"""What a plan foresees is believed up to here; a lying leader could make its members wait for ever."""
+
+
+def first_s(planned_s: float) -> float:
+    """Until the first step, of a plan that takes `planned_s` in all: a busy engine is part of it, a cold one isn't."""
+    return ENGINE_START_S + min(max(planned_s, 0.0), PLANNED_S_MAX)
+
+
+def renewed_s(interval_s: float, step_s: float) -> float:
+    """After a sign of life from one whose step takes `step_s`."""
+    return max(INTERVALS * interval_s, STEPS * min(step_s, PLANNED_S_MAX))

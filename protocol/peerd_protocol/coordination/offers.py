@@ -1,0 +1,258 @@
+"""The leader's offers: from drafts to executors that said yes, branches before what they branch off.
+
+    idle -> offered -> accepted -> told -> ended
+      ^        |          |         |
+      +--------+----------+---------+     declined, silent, gone or failed: the next candidate, a higher attempt
+
+A branch is a group of its own. It is offered first, so that its parent's offer can say where the branch's beginning
+goes; members hear their plan when the root of the tree has its executor. A branch that everyone declines ends in its
+parent: its members leave that one where the branch would have. A branch whose parent fails is an ordinary group from
+then on. A group that everyone declines runs alone. Never here: gathering requests, or what is worth sharing.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from peerd_protocol.actions import Action, Predict, Send
+from peerd_protocol.coordination.groups import Group, offer_of, plan_of
+from peerd_protocol.events import Draft
+from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId, Term
+from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, PlanTold
+from peerd_protocol.plan import Request
+
+OFFER_S = 2.0
+"""An offer unanswered for this long is a declined one."""
+GROUP_KEPT_S = 3600.0
+"""A group whose executor never reported its end is forgotten after this."""
+
+
+class Offers:
+    """All groups of one leadership."""
+
+    def __init__(self) -> None:
+        self._groups: dict[GroupId, Group] = {}
+        self._tries = 0
+
+    # ---- what the leader asks ------------------------------------------------------------------------------
+
+    def runner_of(self, request: RequestId) -> NodeId | None:
+        """Who runs the local steps of a request that is in a group."""
+        group = self._group_of(request)
+        return group.runners[request] if group is not None else None
+
+    def repeat(self, request: RequestId) -> list[Action]:
+        """Tell a member its plan again, if it is told at all."""
+        group = self._group_of(request)
+        return self._tell(group, only=request) if group is not None and group.told else []
+
+    def remove(self, request: RequestId, sender: NodeId | None = None) -> None:
+        """The request leaves its group: taken back by its origin `sender`, or to be planned anew."""
+        group = self._group_of(request)
+        if group is None or (sender is not None and group.members[request].origin != sender):
+            return
+        del group.members[request]
+        if group.told and not group.members:
+            del self._groups[group.id]
+
+    # ---- from a draft to an executor -----------------------------------------------------------------------
+
+    def open(
+        self, drafts: tuple[Draft, ...], requests: Mapping[RequestId, Request], batch: int, term: Term, now_s: float
+    ) -> list[Action]:
+        """Take these drafts in and make the first offers. Whoever took its request back meanwhile is left out."""
+        opened: dict[int, Group] = {}
+        actions: list[Action] = []
+        for number, draft in enumerate(drafts):
+            members = {request: requests[request] for request in draft.requests if request in requests}
+            if draft.lead not in members:
+                continue  # the others announce themselves again
+            group_id = GroupId(f"{term.counter}.{term.boot[:8]}.{batch}.{number}")
+            group = Group.of(draft, members, group_id, self._next_attempt(term), now_s)
+            parent = opened.get(draft.parent) if draft.parent is not None else None
+            if parent is not None:
+                group.parent, group.seed = parent.id, parent.seed
+            elif not draft.cached:
+                group.start = 0
+            opened[number] = self._groups[group_id] = group
+            if not any(group.leaves.values()):
+                actions += self._run_alone(group, draft.reason)
+        return actions + self.settle(now_s)
+
+    def settle(self, now_s: float) -> list[Action]:
+        """Offer every idle group whose branches all have an executor; what comes of one may free another."""
+        actions: list[Action] = []
+        while (group := next(filter(self._is_due, self._groups.values()), None)) is not None:
+            if group.candidates and group.lead in group.members:
+                actions += self._offer(group, now_s)
+            else:
+                actions += self._dissolve(group)
+        return actions
+
+    def _is_due(self, group: Group) -> bool:
+        return group.idle and all(branch.accepted for branch in self._branches(group))
+
+    def _offer(self, group: Group, now_s: float) -> list[Action]:
+        below = [request for each in self._tree(group) for request in each.members.values()]
+        offer = offer_of(group, self._parent(group), self._branches(group), below)
+        group.executor, group.answer_by_s = group.candidates.pop(0), now_s + OFFER_S
+        # The promise is on disk before the offer that leads to the first denoiser call.
+        return [Predict(plan_of(group, self._sharing(group))), Send(group.executor, offer)]
+
+    def _dissolve(self, group: Group) -> list[Action]:
+        """Nobody runs it: its branches go on from its own beginning, and so do its members."""
+        parent = self._parent(group)
+        for branch in self._branches(group):
+            branch.parent, branch.start = group.parent, group.start if parent is not None else 0
+            self._offer_same_again(branch)
+        if group.lead not in group.members:
+            del self._groups[group.id]  # taken back; the others announce themselves again
+            return []
+        if parent is None:
+            return self._run_alone(group, "; ".join(group.declined))
+        del self._groups[group.id]
+        parent.members |= group.members
+        parent.runners |= group.runners
+        parent.leaves |= dict.fromkeys(group.members, group.start)
+        return []
+
+    def _run_alone(self, group: Group, reason: str) -> list[Action]:
+        group.leaves, group.reason = dict.fromkeys(group.members, 0), reason
+        group.forecast = msgspec.structs.replace(
+            group.forecast,
+            seconds=group.forecast.seconds_alone,
+            denoiser_calls=group.forecast.denoiser_calls_alone,
+            joules=group.forecast.joules_alone,
+            handoff_bytes=0,
+        )
+        del self._groups[group.id]
+        group.executor = None
+        return [Predict(plan_of(group, group.members)), *self._tell(group)]
+
+    # ---- what comes back -----------------------------------------------------------------------------------
+
+    def answered(self, sender: NodeId, message: Answer, now_s: float) -> list[Action]:
+        group = self._held(sender, message.group, message.attempt)
+        if group is None or group.answer_by_s is None:
+            return []
+        if not message.accepted:
+            return self._next(group, f"{sender}: {message.reason}", now_s)
+        group.answer_by_s, group.accepted = None, True
+        told = self._tell_tree(group) if self._parent(group) is None else []
+        return [*told, *self.settle(now_s)]
+
+    def ended(self, sender: NodeId, message: GroupEnded, now_s: float) -> list[Action]:
+        """The executor is through. If it failed, the next candidate tries with a higher attempt."""
+        group = self._held(sender, message.group, message.attempt)
+        if group is None:
+            return []
+        if not message.reason:
+            del self._groups[group.id]
+            return self.settle(now_s)
+        return self._next(group, f"{sender}: {message.reason}", now_s)
+
+    def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
+        """Unanswered offers to it go on to the next; where it ran already, its runners go alone by themselves."""
+        actions: list[Action] = []
+        for group in [group for group in self._groups.values() if group.executor == peer]:
+            if group.told:
+                del self._groups[group.id]
+                actions += self._bereave(group, f"{peer}: gone")
+            else:
+                actions += self._next(group, f"{peer}: gone", now_s)
+        return actions + self.settle(now_s)
+
+    def ticked(self, now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        for group in list(self._groups.values()):
+            if group.answer_by_s is not None and now_s > group.answer_by_s:
+                actions += self._next(group, f"{group.executor}: no answer", now_s)
+            elif now_s - group.made_s > GROUP_KEPT_S:
+                self._groups.pop(group.id, None)
+        return actions
+
+    def _next(self, group: Group, declined: str, now_s: float) -> list[Action]:
+        """This try is over. Whoever counted on it is offered anew as well."""
+        group.declined.append(declined)
+        actions = self._stand_alone(group, declined) if group.told else []
+        parent = self._parent(group)
+        while parent is not None and parent.executor is not None:
+            self._offer_same_again(parent)
+            parent = self._parent(parent)
+        group.take_back(self._next_attempt(group.attempt.term))
+        return [*actions, *self.settle(now_s)]
+
+    def _bereave(self, group: Group, reason: str) -> list[Action]:
+        """Its branches may have their beginnings, and run on; one that has not reports that it did not come."""
+        actions: list[Action] = []
+        for branch in self._branches(group):
+            branch.parent = None
+            if branch.executor is not None:
+                failed = BeginningFailed(group=branch.id, attempt=branch.attempt, reason=reason)
+                actions.append(Send(branch.executor, failed))
+        return actions
+
+    def _stand_alone(self, group: Group, reason: str) -> list[Action]:
+        """The tree runs already. It will do without this group, which begins with noise when it is offered anew."""
+        if group.start and not group.cached:
+            group.parent, group.start = None, 0
+            if group.executor is not None:
+                group.candidates.insert(0, group.executor)  # not the executor but its beginning may have failed
+        return self._bereave(group, reason)
+
+    def _offer_same_again(self, group: Group) -> None:
+        if group.executor is not None:
+            group.candidates.insert(0, group.executor)
+        group.take_back(self._next_attempt(group.attempt.term))
+
+    # ---- telling -------------------------------------------------------------------------------------------
+
+    def _tell_tree(self, group: Group) -> list[Action]:
+        group.told = True
+        actions = self._tell(group)
+        for branch in self._branches(group):
+            actions += self._tell_tree(branch)
+        return actions
+
+    def _tell(self, group: Group, only: RequestId | None = None) -> list[Action]:
+        """Each origin and each runner hears its own part, and nobody hears another's prompt."""
+        actions: list[Action] = []
+        for request in group.members.values():
+            if only not in (None, request.id):
+                continue
+            plan = plan_of(group, self._sharing(group), only=request.id)
+            for node in sorted({request.origin, plan.assignments[0].runner}):
+                actions.append(Send(node, PlanTold(plan=plan)))
+        return actions
+
+    # ---- the books -----------------------------------------------------------------------------------------
+
+    def _next_attempt(self, term: Term) -> Attempt:
+        """Numbers grow over all groups of a term, so a request planned anew always gets a greater one."""
+        self._tries += 1
+        return Attempt(term, self._tries)
+
+    def _held(self, sender: NodeId, group_id: GroupId, attempt: Attempt) -> Group | None:
+        """The group of that attempt, if `sender` is whom it was offered to."""
+        group = self._groups.get(group_id)
+        return group if group is not None and (group.executor, group.attempt) == (sender, attempt) else None
+
+    def _group_of(self, request: RequestId) -> Group | None:
+        return next((group for group in self._groups.values() if request in group.members), None)
+
+    def _parent(self, group: Group) -> Group | None:
+        return self._groups.get(group.parent) if group.parent is not None else None
+
+    def _branches(self, group: Group) -> list[Group]:
+        return [branch for branch in self._groups.values() if branch.parent == group.id]
+
+    def _sharing(self, group: Group) -> list[RequestId]:
+        """All requests of the tree that the group belongs to."""
+        root = group
+        while (parent := self._parent(root)) is not None:
+            root = parent
+        return sorted(request for group in self._tree(root) for request in group.members)
+
+    def _tree(self, group: Group) -> list[Group]:
+        """The group and all branches below it."""
+        return [group, *(below for branch in self._branches(group) for below in self._tree(branch))]

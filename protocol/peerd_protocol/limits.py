@@ -1,0 +1,33 @@
+"""The kinds of bound: a text, bytes, a count, a whole number, a real one. Each raises FrameError that names the field.
+
+Never here: what a bound is (`bounds`).
+"""
+
+from math import isfinite
+
+from peerd_protocol.errors import FrameError
+
+
+def text(field: str, value: str, most: int, least: int = 0) -> None:
+    if not least <= len(value) <= most:
+        raise FrameError(f"{field} has {len(value)} characters; {least} to {most} are allowed.")
+
+
+def blob(field: str, value: bytes, most: int) -> None:
+    if len(value) > most:
+        raise FrameError(f"{field} has {len(value)} bytes; {most} are allowed.")
+
+
+def many(field: str, count: int, most: int) -> None:
+    if count > most:
+        raise FrameError(f"{field} has {count} entries; {most} are allowed.")
+
+
+def whole(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise FrameError(f"{field} is {value}; {least} to {most} are allowed.")
+
+
+def real(field: str, value: float, least: float, most: float) -> None:
+    if not (isfinite(value) and least <= value <= most):
+        raise FrameError(f"{field} is {value}; a number from {least:g} to {most:g} is allowed.")

@@ -1,0 +1,101 @@
+"""`peerd models calibrate` with a real engine: any model is measured, and a second run goes on where one stopped."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from peerd.commands.calibrate import Wanted, calibrate
+from peerd.engine import dialogue, pipelines
+from peerd.engine.model_folder import model_digest
+from peerd.engine.trial import LOOKS, Trial
+from peerd.engine.worker import Worker, seeded
+from peerd.planning.calibration import parse
+from peerd_protocol.errors import PeerdError
+from tests.engine.stories import Model
+
+# diffusers turns tensors into arrays in a way that numpy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
+
+
+def wanted(model: Model, **more: object) -> Wanted:
+    usual: dict[str, object] = {
+        "model": str(model.folder),
+        "schedulers": ("ddim",),
+        "steps": (4,),
+        "qualities": (),
+        "pairs": 2,
+        "seed": 1,
+        "minutes": None,
+        "out": None,
+    }
+    return Wanted(**{**usual, **more})  # type: ignore[arg-type]
+
+
+def test_a_model_is_measured_and_a_second_run_goes_on(
+    small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PEERD_HOME", str(tmp_path / "home"))
+    digest = model_digest(small_model.folder)
+    written = tmp_path / "home" / "calibration" / f"{digest}.json"
+    notebook = written.with_suffix(".measured.jsonl")
+
+    assert calibrate(wanted(small_model), as_json=True) == 0
+    first = parse(written.read_bytes())
+    assert json.loads(capsys.readouterr().out)["model"] == first.model == digest
+    assert [(row.scheduler, row.total, row.quality) for row in first.rows] == [
+        ("ddim", 4, "strict"), ("ddim", 4, "balanced"), ("ddim", 4, "fast"),
+    ]  # fmt: skip
+
+    # Cut off in the middle of its last line: that pair alone is measured again, and comes out the same.
+    lines = notebook.read_bytes()
+    notebook.write_bytes(lines[:-20])
+    assert calibrate(wanted(small_model, schedulers=("ddim",)), as_json=True) == 0
+    assert [line for line in notebook.read_bytes().splitlines() if line][-1] == lines.splitlines()[-1]
+    assert parse(written.read_bytes()) == first
+
+    # Another scheduler joins what is there.
+    assert calibrate(wanted(small_model, schedulers=("dpmpp_2m",), qualities=("fast",)), as_json=True) == 0
+    both = parse(written.read_bytes())
+    assert both.rows[:3] == first.rows
+    assert [(row.scheduler, row.quality) for row in both.rows[3:]] == [("dpmpp_2m", "fast")]
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        ({"qualities": ("best",)}, "--quality is one of strict, balanced, fast"),
+        ({"pairs": 0}, "--pairs is from 1"),
+        ({"minutes": 0.0}, "--minutes is more than 0"),
+        ({"schedulers": ("foo",)}, "no scheduler 'foo'"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_any_work(
+    small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: dict[str, object], sentence: str
+) -> None:
+    monkeypatch.setenv("PEERD_HOME", str(tmp_path))
+    with pytest.raises(PeerdError, match=sentence):
+        calibrate(wanted(small_model, **wish), as_json=True)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "heun", "dpmpp_2m"])
+def test_a_trial_says_how_long_each_side_may_share(small_model: Model, scheduler: str) -> None:
+    loaded = pipelines.load(small_model.folder)
+    loaded.set_scheduler(scheduler)
+    call = small_model.call("an apple on the table", scheduler=scheduler)
+    world = torch.default_generator.get_state()
+    trial = Trial(loaded, call, "a red car on the beach", seeded, lambda: False)
+    sides = trial.sides()
+    assert all(-1 <= side.largest < 11 and len(side.differences) == LOOKS for side in sides)
+    assert all(difference > 0 for side in sides for difference in side.differences)
+    assert trial.denoiser_calls > 0
+    torch.default_generator.set_state(world)
+
+
+def test_a_flow_model_says_that_it_can_not_be_measured_yet(flow_model: Model) -> None:
+    said: list[dialogue.Answer] = []
+    call = flow_model.call(scheduler="flow_euler")
+    Worker(said.append, threads=1).obey(dialogue.Compare(1, str(flow_model.folder), call, "a car"), lambda: False)
+    assert isinstance(said[-1], dialogue.Refused)
+    assert "can not be calibrated yet" in said[-1].text
