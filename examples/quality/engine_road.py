@@ -50,9 +50,10 @@ def through_the_engine(sampler: Sampler, picture: Picture) -> torch.Tensor:
 def probed(sampler: Sampler, look: Look) -> float:
     """What the engine's probe sees of the picture's last prompt at this look."""
     (words, _), (prompt, total) = look.picture.legs
-    both = conditioning.read(*_pipeline(sampler, look.picture), [*words.split("\n"), prompt])
+    prompts = words.split("\n")
+    both = conditioning.read(*_pipeline(sampler, look.picture), prompts)
     wanted = port.Look(look.step, ((float("inf"), total - 1),))
-    leaving = Departures("", [Leave(name="member", step=total - 1, prompt=prompt)], [wanted], 0, total)
+    leaving = Departures("", [Leave(name=one, step=total - 1, prompt=one) for one in prompts], [wanted], 0, total)
     run = resumable.Run(
         generator=seeded(look.seed), facts=_facts, departures=leaving, probe=Probe(both),
         blend=_blend(sampler, look.picture, words),

@@ -43,7 +43,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A probe's look at a shared picture's first leg during `step`, at its second leg's prompt."""
+    """A probe's look during `step` of a blended first leg: how far the second leg's prompt is from it, of all in it."""
 
     picture: Picture
     step: int
@@ -66,7 +66,7 @@ class Look:
     @property
     def key(self) -> str:
         """What decides it, as text."""
-        return f"look {self.step} {self.picture.key}"
+        return f"look among all {self.step} {self.picture.key}"
 
 
 def blend(prompts: Iterable[str]) -> str:

@@ -74,25 +74,26 @@ class Sampler:
 
     @torch.inference_mode()
     def differences(self, looks: Sequence[Look]) -> list[float]:
-        """What the product's probe would see (`peerd.engine.probe`): the norm of what the member's prediction differs
-        from that of the shared words, on the shared latent, in units of the latter's; without the negative half.
+        """What the product's probe would see of each member (`peerd.engine.probe`): the norm of what its prediction
+        differs from the blend's on their latent, in units of the mean over all that are blended.
         """
-        found = []
-        for look in looks:
-            (words, _), (prompt, total) = look.picture.legs
-            fresh, said = self._fresh(look.picture.scheduler, total), look.picture.prompts
-            points = {said[:0]: self._start(fresh, look.picture.seed)}
-            for step, time in enumerate(fresh.timesteps[: look.step - 1]):
-                point = self._go_on(points.popitem()[1], fresh, said[: step + 1])
-                self._step([point], [words], time)
-                points[said[: step + 1]] = point
-            point, time = self._go_on(points.popitem()[1], fresh, said[: look.step]), fresh.timesteps[look.step - 1]
-            ready = point.scheduler.scale_model_input(point.latent, time)
-            both = torch.cat([self.words(words), self.words(prompt)])
-            rows = torch.cat([ready, ready]).contiguous(memory_format=torch.channels_last)
-            own, other = self.pipe.unet(rows, time, encoder_hidden_states=both, return_dict=False)[0]
-            found.append(float(torch.linalg.vector_norm(other - own) / torch.linalg.vector_norm(own)))
-        return found
+        return [self._difference(look) for look in looks]
+
+    def _difference(self, look: Look) -> float:
+        (words, _), (prompt, total) = look.picture.legs
+        fresh, said = self._fresh(look.picture.scheduler, total), look.picture.prompts
+        point = self._start(fresh, look.picture.seed)
+        for step, time in enumerate(fresh.timesteps[: look.step - 1]):
+            point = self._go_on(point, fresh, said[: step + 1])
+            self._step([point], [words], time)
+        point, time = self._go_on(point, fresh, said[: look.step]), fresh.timesteps[look.step - 1]
+        prompts = words.split("\n")
+        states = torch.cat([self.words(words), *(self.words(one) for one in prompts)])
+        rows = torch.cat([point.scheduler.scale_model_input(point.latent, time)] * len(states))
+        rows = rows.contiguous(memory_format=torch.channels_last)
+        own, *others = self.pipe.unet(rows, time, encoder_hidden_states=states, return_dict=False)[0]
+        norms = [float(torch.linalg.vector_norm(other - own)) for other in others]
+        return norms[prompts.index(prompt)] / (sum(norms) / len(norms))
 
     @torch.inference_mode()
     def pixels(self, latents: Sequence[torch.Tensor]) -> np.ndarray:

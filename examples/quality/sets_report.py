@@ -53,7 +53,8 @@ class Shared:
 class Fared:
     """What became of all sets shared one way; every mean is over sets, redrawn whole, since one seed joins a set."""
 
-    name: str
+    kind: str
+    way: str
     sets: int
     pictures: int
     saved: Estimate
@@ -64,32 +65,34 @@ class Fared:
     against_equal: Estimate
 
 
-def pictures(sets: Iterable[Shared]) -> Iterator[Picture]:
-    """All that is looked at."""
+def pictures(sets: Iterable[Shared], *, equal_calls: bool) -> Iterator[Picture]:
+    """All that is looked at; alone at equal calls, where that is wanted."""
     for one in sets:
         yield from one.pictures
         yield from one.alone(one.total)
-        yield from one.alone(one.equal[0])
-        yield from one.alone(one.equal[1])
+        if equal_calls:
+            yield from one.alone(one.equal[0])
+            yield from one.alone(one.equal[1])
 
 
-def fared(name: str, sets: Sequence[Shared], find: Find) -> Fared:
-    """The figures over those sets whose pictures are all there."""
-    whole = [one for one in sets if all(find(picture) for picture in pictures([one]))]
+def fared(name: tuple[str, str], sets: Sequence[Shared], find: Find) -> Fared:
+    """The figures over those sets whose pictures are all there; `name` is their kind and the way they share."""
+    whole = [one for one in sets if all(find(picture) for picture in pictures([one], equal_calls=False))]
+    rivalled = [one for one in whole if all(find(picture) for picture in pictures([one], equal_calls=True))]
     own = {one: [_asked(*both, find) for both in zip(one.gathering.scenes, one.pictures, strict=True)] for one in whole}
     full = {one: _alone(one, one.total, find) for one in whole}
-    equal = {one: _at_equal_calls(one, find) for one in whole}
+    equal = {one: _at_equal_calls(one, find) for one in rivalled}
 
-    def over_sets(values: Callable[[Shared], Sequence[float]]) -> Estimate:
-        return bootstrapped({one: values(one) for one in whole})
+    def over_sets(values: Callable[[Shared], Sequence[float]], those: Sequence[Shared] = whole) -> Estimate:
+        return bootstrapped({one: values(one) for one in those})
 
     return Fared(
-        name, len(whole), sum(len(one.pictures) for one in whole),
+        *name, len(whole), sum(len(one.pictures) for one in whole),
         over_sets(lambda one: [1 - one.calls / (one.total * len(one.pictures))]),
         over_sets(lambda one: full[one]), over_sets(lambda one: own[one]),
         over_sets(lambda one: [a - b for a, b in zip(own[one], full[one], strict=True)]),
         over_sets(lambda one: _leaks(one, find)),
-        over_sets(lambda one: [a - b for a, b in zip(own[one], equal[one], strict=True)]),
+        over_sets(lambda one: [a - b for a, b in zip(own[one], equal[one], strict=True)], rivalled),
     )  # fmt: skip
 
 
@@ -97,9 +100,9 @@ def table(rows: Sequence[Fared]) -> list[str]:
     """As Markdown."""
     lines = ["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|"]
     for row in rows:
-        cells = (row.name, str(row.sets), str(row.pictures), row.saved.points(), row.alone.points(),
-                 row.shared.points(), row.difference.signed(), row.leak.points(),
-                 f"{row.against_equal.signed()} ({verdict(row.against_equal)})")  # fmt: skip
+        rival = f"{row.against_equal.signed()} ({verdict(row.against_equal)})" if row.against_equal.pairs else ""
+        cells = (f"{row.kind}: {row.way}", str(row.sets), str(row.pictures), row.saved.points(), row.alone.points(),
+                 row.shared.points(), row.difference.signed(), row.leak.points(), rival)  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

@@ -41,6 +41,8 @@ FIXED: tuple[Way, ...] = (
     ("5 of 11 for all", "balanced", 5, True),
     ("5 of 11 for all, by the lead's prompt", "balanced", 5, False),
 )
+Name = tuple[str, str]
+"""The kind of a set with its scheduler, and the way it shares."""
 Rounds = Sequence[Iterable[Thing]]
 
 
@@ -56,8 +58,11 @@ class Study:
         """What to make, in the order of weight; a part is asked when those before it are made."""
         return [
             ("curve", lambda: self._curve_rounds(blended=True)),
-            ("sets of 8", lambda: [list(sets_report.pictures(self.eights[name])) for name in self.eights]),
-            ("trees", lambda: [list(sets_report.pictures(self.trees[name])) for name in self.trees]),
+            (
+                "sets of 8",
+                lambda: [list(sets_report.pictures(self.eights[name], equal_calls=True)) for name in self.eights],
+            ),
+            ("trees", lambda: [list(sets_report.pictures(self.trees[name], equal_calls=False)) for name in self.trees]),
             ("looks", lambda: [self._looks()]),
             ("who decides", lambda: [list(self._decided())]),
             ("curve of the lead's prompt", lambda: self._curve_rounds(blended=False)),
@@ -100,19 +105,19 @@ class Study:
         return float(np.mean(found)) if found else float("nan")
 
     @cached_property
-    def eights(self) -> dict[str, list[Shared]]:
+    def eights(self) -> dict[Name, list[Shared]]:
         """Sets of eight kin things, each scheduler and way."""
         return self._carried_out(sets.eights(EIGHTS), (*CALIBRATED, *FIXED))
 
     @cached_property
-    def trees(self) -> dict[str, list[Shared]]:
+    def trees(self) -> dict[Name, list[Shared]]:
         """Sets of 16 to 32: wishes said in many ways, and any things."""
         wished = self._carried_out(sets.wishes(CROWDS), (*CALIBRATED, FIXED[0]))
         any_things = self._carried_out(sets.crowds(CROWDS), CALIBRATED)
-        said = {f"ways, {name}": found for name, found in wished.items()}
-        return said | {f"things, {name}": found for name, found in any_things.items()}
+        named = {(f"{scheduler}, ways", way): found for (scheduler, way), found in wished.items()}
+        return named | {(f"{scheduler}, things", way): found for (scheduler, way), found in any_things.items()}
 
-    def fared(self, shared: dict[str, list[Shared]]) -> list[Fared]:
+    def fared(self, shared: dict[Name, list[Shared]]) -> list[Fared]:
         """What became of the sets, a row each way."""
         return [sets_report.fared(name, found, self.archive.find) for name, found in shared.items()]
 
@@ -158,9 +163,9 @@ class Study:
         rows += [deciding.compare(course, way, [*tables, fixed[0]], "table", find) for way in probes]
         return rows + [deciding.compare(course, way, fixed, "fixed", find) for way in probes]
 
-    def _carried_out(self, gatherings: Sequence[Gathering], ways: Sequence[Way]) -> dict[str, list[Shared]]:
+    def _carried_out(self, gatherings: Sequence[Gathering], ways: Sequence[Way]) -> dict[Name, list[Shared]]:
         return {
-            f"{scheduler}, {name}": [
+            (scheduler, name): [
                 self.planner.share(one, scheduler, STEPS, wish, fixed=fixed, blended=blended) for one in gatherings
             ]
             for scheduler in SCHEDULERS

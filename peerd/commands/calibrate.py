@@ -77,7 +77,7 @@ def calibrate(wanted: Wanted, as_json: bool) -> int:
     path = wanted.out or calibrations.path_of(home, model.digest)
     fitted = _fitted(wanted, model, courses, chosen, found)
     made = Calibration(
-        model=model.digest, guidance=model.guidance, pairs=len(chosen), seed=wanted.seed,
+        model=model.digest, guidance=model.guidance, pairs=_measured_of(chosen, found), seed=wanted.seed,
         rows=(*(row for row in _known(path, model.digest) if _of(row) not in set(map(_of, fitted))), *fitted),
     )  # fmt: skip
     calibrations.write(path, dump(made))
@@ -159,6 +159,12 @@ def _fitted(
         fitted = fit(scheduler, calls_per_run(scheduler, steps), outcomes, wanted.seed)
         rows += [row for row in fitted if not wanted.qualities or row.quality in wanted.qualities]
     return rows
+
+
+def _measured_of(chosen: Sequence[Pair], found: dict[Key, Measured]) -> int:
+    """How many of the chosen pairs were measured at all."""
+    known = {key[2:] for key in found}
+    return sum((pair.first, pair.second, pair.seed) in known for pair in chosen)
 
 
 def _of(row: Row) -> tuple[str, int, str]:

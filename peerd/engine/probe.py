@@ -5,8 +5,8 @@ words decide: under guidance the negative half is common to all, so the guided p
 what these rows differ by. Random states stay as they were.
 
 A beginning that belongs to nobody still leans towards someone. Which of its prompts that is shows in how the
-differences compare with each other, far better than in how large they are: over 27 pairs of the embedded model at the
-fourth of eleven steps, rank correlation with the last harmless step -.54 against -.16.
+differences compare with each other, far better than in how large they are: over 61 pairs of the embedded model at the
+fifth of eleven steps, rank correlation with the last harmless step -.58 against -.25.
 
 Never here: what follows from a difference (departures.py), or when to look (resumable.py).
 """

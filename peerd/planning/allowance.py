@@ -3,7 +3,7 @@
 Never here: how a calibration is read or measured (`calibration`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -25,6 +25,13 @@ class Allowance:
         call = first.call
         quality = stricter(first.quality, second.quality)
         return calibration.allowed(self.calibration_of(call.model), call.scheduler, call.steps, quality, similar)
+
+    def ceiling(self, requests: Sequence[Request]) -> int:
+        """Where a probe lets members of such a group leave at the latest; 0 where it would not be asked."""
+        call = requests[0].call
+        quality = min((request.quality for request in requests), key=STRICT_FIRST.index)
+        looks = calibration.looks(self.calibration_of(call.model), call.scheduler, call.steps, quality)
+        return max((step for look in looks for _, step in look.stays), default=0)
 
 
 def stricter(first: Quality, second: Quality) -> Quality:

@@ -18,6 +18,8 @@ PAIRS_MIN = 8
 """A band with fewer pairs of its own shares what the band below it may."""
 STAYS = 5
 """Classes of difference, each with as many pictures."""
+LOOK_CALLS = 0.5
+"""What a look at one prompt costs: a prediction without its negative half."""
 DRAWS = 1_000
 CONFIDENCE = 0.95
 UNSEEN_LOSS = 0.5
@@ -101,7 +103,9 @@ def stays_of(
 def _row(scheduler: str, total: int, quality: Quality, wish: float, pictures: Sequence[_Picture], seed: int) -> Row:
     """The look that lets all of them together share most, where any lets them share more than the bands do."""
     bands = bands_of(pictures, total, wish, seed)
-    best, look, stays = sum(_by_bands(bands, picture.similarity) for picture in pictures), 1, tuple[Stay, ...]()
+    # A look at a member costs half a denoiser call, which must come back.
+    best = sum(_by_bands(bands, picture.similarity) + LOOK_CALLS / total for picture in pictures)
+    look, stays = 1, tuple[Stay, ...]()
     for place in range(min((len(picture.differences) for picture in pictures), default=0)):
 
         def seen(picture: _Picture, place: int = place) -> float:

@@ -23,6 +23,9 @@ from peerd_protocol.plan import Forecast, Request
 CANDIDATES_MAX = 8
 """An offer takes up to two seconds to be declined by silence; after so many everyone is better off alone."""
 
+LOOK_CALLS = 0.5
+"""What one prompt's prediction costs a probe, in denoiser calls: the half without the negative prompt."""
+
 NOT_ENOUGH_GAIN = "sharing would save nothing here"
 NOBODY_FIT = "no device may run the shared steps now"
 
@@ -91,10 +94,12 @@ def _drafts(
     def add(branch: Branch, parent: int | None) -> None:
         here = index + len(drafts)
         nodes = tuple(candidates[branch.lead][:CANDIDATES_MAX])
-        step_s = table.load.step_s(nodes[0], table.parts[branch.lead].call)
+        # A probe looks at the beginning, and at those whose words the executor may see.
+        probed = _probed(branch, table) if blended and parent is None else {}
+        step_s = table.load.step_s(nodes[0], table.parts[branch.lead].call) * (1 + LOOK_CALLS * len(probed))
         drafts.append(
             Draft(
-                leaves=branch.leaves,
+                leaves=tuple((name, probed.get(name, step)) for name, step in branch.leaves),
                 lead=branch.lead,
                 seed=seed,
                 candidates=nodes,
@@ -104,6 +109,7 @@ def _drafts(
                 parent=parent,
                 start=branch.start,
                 blended=blended,
+                probed=frozenset(probed),
             )
         )
         for below in branch.branches:
@@ -111,6 +117,16 @@ def _drafts(
 
     add(tree, None)
     return drafts
+
+
+def _probed(branch: Branch, table: Table) -> dict[RequestId, int]:
+    """Who of a branch leaves when a probe says so, and where at the latest: no earlier than the plan has it."""
+    ceiling = table.allowance.ceiling([table.requests[name] for name in branch.members])
+    return {
+        name: max(step, ceiling)
+        for name, step in branch.leaves
+        if ceiling and table.requests[name].share == "prompt" and table.requests[name].shared is None
+    }
 
 
 def late_start(name: RequestId, start: Start, table: Table) -> Draft | None:

@@ -1,7 +1,7 @@
 """Late requests: two daemons keep what a group left, and whoever asks later goes on from there. Every call is counted.
 
-Toy engines: what is told here is plumbing, and counted calls are the same with the real model. Each story begins with
-an empty shelf. Never here: which checkpoint is best (`tests/peerd/planning/test_cached.py`), or the shelf's own disk
+Toy engines but for the last story: what is told here is plumbing. Each story begins with an empty shelf. Never here:
+which checkpoint is best (`tests/peerd/planning/test_cached.py`), or the shelf's own disk
 (`tests/peerd/test_checkpoint_cache.py`).
 """
 
@@ -248,3 +248,19 @@ def test_who_joins_another_cluster_takes_nothing_along(tmp_path: Path) -> None:
         pair(cleo, dan)
         assert not kept_by(dan)
         assert not list(all_files(dan.home / FOLDER_NAME))
+
+
+def test_the_real_model_goes_on_from_what_a_peer_kept_bit_for_bit(real_cluster: Cluster) -> None:
+    wait_for_agreement(*real_cluster.nodes)
+    ada, bob, cleo = real_cluster.nodes
+    ada.client.clear_cache()
+    total, shared, seed = 6, 3, 1_111
+    together = ask_together([ada, bob], PAIR, "kept", steps=total, shared=shared, seed=seed)
+    pictures = {one.tale.prompt: one.finished().pixels_sha256 for one in together}
+    until(lambda: [kept for kept in kept_by(ada) if kept.step == shared], "ada, the fastest, ran it and keeps it")
+    ask(bob, "a car on the beach", share="nothing", steps=3).finished()
+    prompt = kept_by(ada)[0].prompt
+    finished, asked, calls = late(real_cluster, cleo, prompt, steps=total, shared=shared, seed=seed)
+    assert calls == {"ada": 0, "bob": 0, "cleo": total - shared}
+    assert asked.first(HandedOff).step == shared
+    assert finished.pixels_sha256 == pictures[prompt]

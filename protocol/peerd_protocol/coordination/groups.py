@@ -84,7 +84,9 @@ class Group:
         self.attempt, self.executor, self.answer_by_s, self.accepted, self.told = attempt, None, None, False, False
 
 
-def offer_of(group: Group, parent: Group | None, branches: Iterable[Group], below: Iterable[Request]) -> Offer:
+def offer_of(
+    group: Group, parent: Group | None, branches: Iterable[Group], below: Iterable[Request], *, keep: bool
+) -> Offer:
     """What the group's executor hears: who leaves where, and the prompt that runs the steps, or all those `below`."""
     words = list(below) if group.blended else []
     own = [_member(group, request) for request in group.members.values()]
@@ -99,7 +101,7 @@ def offer_of(group: Group, parent: Group | None, branches: Iterable[Group], belo
         beginning=_beginning(group, parent),
         share=lead.share,
         quality=min((each.quality for each in group.members.values()), key=STRICTEST_FIRST.index),
-        keep=group.keeps and (parent is None or parent.keeps) and all(request.keep for request in words),
+        keep=keep,
         blend=tuple(sorted({request.call.prompt for request in words})),
     )
     if offer.start < offer.stop:

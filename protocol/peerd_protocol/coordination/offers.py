@@ -94,7 +94,7 @@ class Offers:
 
     def _offer(self, group: Group, now_s: float) -> list[Action]:
         below = [request for each in self._tree(group) for request in each.members.values()]
-        offer = offer_of(group, self._parent(group), self._branches(group), below)
+        offer = offer_of(group, self._parent(group), self._branches(group), below, keep=self._may_be_kept(group))
         group.executor, group.answer_by_s = group.candidates.pop(0), now_s + OFFER_S
         # The promise is on disk before the offer that leads to the first denoiser call.
         return [Predict(plan_of(group, self._sharing(group))), Send(group.executor, offer)]
@@ -252,6 +252,13 @@ class Offers:
         while (parent := self._parent(root)) is not None:
             root = parent
         return sorted(request for group in self._tree(root) for request in group.members)
+
+    def _may_be_kept(self, group: Group) -> bool:
+        """Whether all whose words run its steps, or ran those that it goes on from, let others keep checkpoints."""
+        words = [request for each in self._tree(group) for request in each.members.values()] if group.blended else []
+        parent = self._parent(group)
+        allowed = group.keeps and all(request.keep for request in words)
+        return allowed and (parent is None or self._may_be_kept(parent))
 
     def _tree(self, group: Group) -> list[Group]:
         """The group and all branches below it."""

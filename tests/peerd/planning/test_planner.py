@@ -5,10 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from peerd.planning.allowance import Allowance
+from peerd.planning.calibration import Band, Calibration, Row, Stay
+from peerd.planning.planner import make_plan
 from peerd.planning.settings import PlanSettings
-from peerd_protocol.ids import RequestId
+from peerd_protocol.actions import MakePlan
+from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.profile import PowerClass
-from tests.peerd.planning.people import ask, device, plan
+from tests.peerd.planning.people import SETTINGS, ask, device, plan
 
 FOUR = ["apple on table", "lemon on table", "orange on table", "pear on table"]
 
@@ -218,3 +222,23 @@ def test_two_requests_of_one_node_wait_for_each_other() -> None:
     assert draft.forecast.seconds_alone == pytest.approx(2.2)
     assert draft.forecast.seconds == pytest.approx(1.7)
     assert draft.forecast.step_seconds == pytest.approx(0.1)
+
+
+def test_a_probe_is_asked_where_it_was_measured_and_sees_only_shared_words() -> None:
+    stays = (Stay(difference=0.2, part=0.6), Stay(difference=0.4, part=0.3))
+    bands = (Band(similarity=0.5, part=0.28),)
+    row = Row(scheduler="ddim", total=11, quality="balanced", bands=bands, look=1, stays=stays)
+    measured = Calibration(model="0" * 64, guidance=3.0, pairs=9, seed=0, rows=(row,))
+    requests = [
+        ask("a", "apple on table"),
+        ask("b", "lemon on table"),
+        ask("c", "fruit on table", share="concepts"),
+        ask("d", "pear on table", shared=2),
+    ]
+    devices = tuple((NodeId(name), device()) for name in "ABCD")
+    drafts = make_plan(MakePlan(1, tuple(requests), devices), SETTINGS, Allowance(lambda _: measured)).drafts
+    (draft,) = drafts
+    assert draft.probed == {"a", "b"}, "the one keeps its words to itself, the other has said where it leaves"
+    assert dict(draft.leaves) == {"a": 6, "b": 6, "c": 3, "d": 2}
+    assert draft.forecast.denoiser_calls == 3 + 8 + 8 + 8 + 9, "what the table gives is promised, a probe may add to it"
+    assert draft.forecast.step_seconds == pytest.approx(2 / 10.0), "the lease bears the look"
