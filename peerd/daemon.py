@@ -25,7 +25,7 @@ from peerd.api.server import serve
 from peerd.calibrated import Calibrated
 from peerd.checkpoint_cache import FOLDER_NAME, CheckpointCache
 from peerd.config import Config, UpOptions
-from peerd.device.compute import Speeds, physical_cores
+from peerd.device.compute import physical_cores
 from peerd.device.energy import WattMeter
 from peerd.device.host import Host
 from peerd.device.links import Links
@@ -116,12 +116,10 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
         allowance = Allowance(calibrated)
         engine = _engine(home, settings, registry, model.digest)
         closing.push_async_callback(engine.close)
-        speeds = Speeds(store)
-        closing.callback(speeds.save)
+        usual = _usual_call(model)
         paces, hardware, links = Paces(store), Host(settings.engine.threads or physical_cores()), Links()
         profiler = Profiler(
             power=settings.power,
-            speeds=speeds,
             meter=WattMeter(settings.power),
             engine_allowed=settings.engine.kind != "none",
             offers=settings.node.offers,
@@ -131,13 +129,11 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
             links=links,
         )
 
-        works = Works(engine, speeds, paces, hardware, profiler.joules_per_call, calibration_of=calibrated)
+        works = Works(engine, paces, hardware, profiler.joules_per_call, calibration_of=calibrated)
 
         def profile() -> Profile:
             return profiler.profile(
-                model.digest,
-                width=model.width,
-                height=model.height,
+                usual,
                 queued_steps=works.queued_steps,
                 queued_s=works.queued_s,
                 joules_lately=works.joules_lately,
@@ -224,7 +220,7 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
         closing.push_async_callback(reception.close)
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
-        for task in (_pulse(runtime, profile), _measure_once(engine, speeds, paces, model, profile)):
+        for task in (_pulse(runtime, profile), _measure_once(engine, paces, usual, profile)):
             closing.push_async_callback(_end, asyncio.create_task(task))
         print(f"ready {name} {identity.node} {' '.join(transport.endpoints)}", flush=True)
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
@@ -256,22 +252,28 @@ async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:
         await asyncio.sleep(min(PROFILE_S, watchdog_s or PROFILE_S))
 
 
-async def _measure_once(
-    engine: Engine, speeds: Speeds, paces: Paces, model: Model, profile: Callable[[], Profile]
-) -> None:
+async def _measure_once(engine: Engine, paces: Paces, usual: Call, profile: Callable[[], Profile]) -> None:
     """A device that has never run its model times two real steps, so that the first plan already knows it.
 
     It does so at two sizes, since what a step costs besides its pixels shows only between two. Not on battery: there
     the first request tells.
     """
     now = profile()
-    if (
-        not now.engine
-        or now.power is not PowerClass.MAINS
-        or (paces.knows(model.digest) and speeds.of(model.digest, model.width, model.height))
-    ):
+    if not now.engine or now.power is not PowerClass.MAINS or paces.knows(usual.model):
         return
-    call = Call(
+    try:
+        speed = await engine.measure(usual)
+        # A small model goes on to pictures of twice the side; one that takes long steps is not made to take longer.
+        side = 2.0 if speed >= LARGER_FROM_STEPS_PER_SECOND else 0.5
+        other = msgspec.structs.replace(usual, width=round(usual.width * side), height=round(usual.height * side))
+        paces.tried([(usual, 1 / speed), (other, 1 / await engine.measure(other))])
+    except PeerdError as error:
+        log.warning("this device was not measured: %s", error)
+
+
+def _usual_call(model: Model) -> Call:
+    """A call as this model makes them where nobody asks otherwise."""
+    return Call(
         model=model.digest,
         prompt="",
         steps=model.steps,
@@ -281,15 +283,6 @@ async def _measure_once(
         width=model.width,
         height=model.height,
     )
-    try:
-        speed = await engine.measure(call)
-        speeds.measured(call, speed)
-        # A small model goes on to pictures of twice the side; one that takes long steps is not made to take longer.
-        side = 2.0 if speed >= LARGER_FROM_STEPS_PER_SECOND else 0.5
-        other = msgspec.structs.replace(call, width=round(model.width * side), height=round(model.height * side))
-        paces.tried([(call, 1 / speed), (other, 1 / await engine.measure(other))])
-    except PeerdError as error:
-        log.warning("this device was not measured: %s", error)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

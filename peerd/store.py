@@ -1,4 +1,4 @@
-"""What a node keeps on disk, in one SQLite file: its memory, its results, its promises and its measured speeds.
+"""What a node keeps on disk, in one SQLite file: its memory, its results, its promises and its paces.
 
 Each call is one short transaction that is on disk when it returns. Never here: what the values mean, the pictures
 themselves, or how the file survives (`state_file`).
@@ -33,10 +33,6 @@ CREATE TABLE promises (
 );
 CREATE TABLE outcomes (request TEXT PRIMARY KEY, group_id TEXT NOT NULL, outcome BLOB NOT NULL);
 CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE speeds (
-    model TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, steps_per_second REAL NOT NULL,
-    used INTEGER NOT NULL, PRIMARY KEY (model, width, height)
-) WITHOUT ROWID;
 """
 _UPGRADES = {
     1: """
@@ -46,6 +42,7 @@ INSERT INTO outcomes SELECT request, group_id, json_object(
     'request', request, 'group', group_id, 'seconds', seconds, 'denoiser_calls', denoiser_calls
 ) FROM outcomes_1 ORDER BY rowid;
 DROP TABLE outcomes_1;
+DROP TABLE IF EXISTS speeds;
 CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
 """
 }
@@ -174,22 +171,6 @@ class Store:
         with self._file.transaction() as base:
             rows = base.execute("SELECT outcome FROM outcomes ORDER BY rowid").fetchall()
         return [msgspec.json.decode(outcome, type=Outcome) for (outcome,) in rows]
-
-    # ---- speeds --------------------------------------------------------------------------------------------
-
-    def speeds(self) -> dict[tuple[str, int, int], float]:
-        """Measured denoiser calls a second by model and size; the one used last comes last."""
-        with self._file.transaction() as base:
-            rows = base.execute("SELECT model, width, height, steps_per_second FROM speeds ORDER BY used")
-            return {(model, width, height): speed for model, width, height, speed in rows}
-
-    def save_speeds(self, speeds: dict[tuple[str, int, int], float]) -> None:
-        with self._file.transaction() as base:
-            for (model, width, height), speed in speeds.items():
-                base.execute(
-                    "INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, (SELECT ifnull(max(used), 0) + 1 FROM speeds))",
-                    (model, width, height, speed),
-                )
 
     # ---- paces ---------------------------------------------------------------------------------------------
 

@@ -13,9 +13,8 @@ from typing import assert_never
 
 from peerd import pictures
 from peerd.device.burden import Burden
-from peerd.device.compute import Speeds
 from peerd.device.host import Host
-from peerd.device.pace import MPIXEL, Paces, mpixels_denoised
+from peerd.device.pace import MPIXEL, Paces
 from peerd.device.stopwatch import Stopwatch
 from peerd.engine.port import Engine, EngineEvent, Halted, Painted, Saved, Stepped
 from peerd.orders import order_of
@@ -36,7 +35,6 @@ class Works:
     def __init__(
         self,
         engine: Engine,
-        speeds: Speeds,
         paces: Paces,
         host: Host,
         joules_per_call: Callable[[Call], float] = lambda _: 0.0,
@@ -45,7 +43,7 @@ class Works:
     ) -> None:
         self._engine = engine
         self._joules_per_call = joules_per_call
-        self._speeds, self._paces, self._host, self._clock_s = speeds, paces, host, clock_s
+        self._paces, self._host, self._clock_s = paces, host, clock_s
         self._calibration_of = calibration_of
         self._left: dict[str, int] = {}
         self._calls: dict[str, Call] = {}
@@ -70,7 +68,7 @@ class Works:
         for work, left in self._left.items():
             call = self._calls[work]
             pace = self._paces.of(call.model)
-            seconds += left * (pace.step_s + pace.step_s_per_mpixel * mpixels_denoised(call)) + pace.prepare_s
+            seconds += left * self._paces.call_s(call) + pace.prepare_s
             seconds += pace.decode_s_per_mpixel * call.width * call.height / MPIXEL
         return seconds
 
@@ -117,7 +115,6 @@ class Works:
         match event:
             case Stepped(step, total, seconds, preview, preview_side):
                 self._left[action.work] = (action.stop or total) - step
-                self._speeds.learn(call, seconds)
                 self._host.look(working=True)
                 self._watches[action.work].stepped(self._clock_s(), seconds, self._host.crowd())
                 return StepDone(action.work, step, total, preview, preview_side)

@@ -105,10 +105,13 @@ class Paces:
             figure = known.calls.pop(work, None) or Figure()
             known.calls[work] = figure
             call_s = done.steps_s / done.steps / crowd
-            if figure.value and not figure.count and call_s > 0.0:
-                for other in known.calls.values():
-                    other.value *= 1.0 if other.count else call_s / figure.value
+            before, tried = figure.value, not figure.count
             figure.learn(call_s)
+            if before > 0.0 and (tried or not before / CHANGED <= call_s <= before * CHANGED):
+                # A device that changed did so at every size; a trial that was wrong was so at all that it tried.
+                for other in known.calls.values():
+                    if other is not figure and not (tried and other.count):
+                        other.value *= figure.value / before
             while len(known.calls) > SIZES_MAX:
                 del known.calls[next(iter(known.calls))]
         if done.prepare_s is not None:
@@ -131,6 +134,11 @@ class Paces:
 
     def knows(self, model: str) -> bool:
         return model in self._known
+
+    def call_s(self, call: Call) -> float:
+        """Seconds of one denoiser call of this size at full speed; 0.0 where nothing was learnt."""
+        pace = self.of(call.model)
+        return pace.step_s + pace.step_s_per_mpixel * mpixels_denoised(call)
 
     def of(self, model: str) -> Pace:
         """What to tell of this model; zeros where nothing was learnt."""

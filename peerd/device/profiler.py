@@ -6,11 +6,11 @@ Never here: how each of them is read, or when the node asks for it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from peerd.device.compute import Speeds, load_per_core, memory_free_mib
+from peerd.device.compute import load_per_core, memory_free_mib
 from peerd.device.energy import WattMeter
 from peerd.device.host import Host
 from peerd.device.links import Links
-from peerd.device.pace import Paces, mpixels_denoised
+from peerd.device.pace import Paces
 from peerd.device.power import PowerSettings, read_power
 from peerd_protocol.plan import Call
 from peerd_protocol.profile import Profile
@@ -24,7 +24,6 @@ class Profiler:
     """
 
     power: PowerSettings
-    speeds: Speeds
     meter: WattMeter
     engine_allowed: bool
     offers: bool
@@ -36,32 +35,32 @@ class Profiler:
 
     def joules_per_call(self, call: Call) -> float:
         """What one denoiser call of this size draws: the time that it takes at full speed, at the working watts."""
-        pace = self.paces.of(call.model)
-        return self.meter.watts * (pace.step_s + pace.step_s_per_mpixel * mpixels_denoised(call))
+        return self.meter.watts * self.paces.call_s(call)
 
     def profile(
         self,
-        model: str,
+        usual: Call,
         *,
-        width: int = 0,
-        height: int = 0,
         queued_steps: int = 0,
         queued_s: float = 0.0,
         joules_lately: float = 0.0,
         warm: bool = False,
     ) -> Profile:
-        """This device as it is now. `warm`: its engine runs, so the memory it needs is taken already."""
+        """This device as it is now. `usual` is a call as its model makes them by default: by it speed is told.
+
+        `warm`: its engine runs, so the memory it needs is taken already.
+        """
         power = read_power(self.power)
         free_mib = self.memory_mib()
-        # The size a node makes by default comes first; a device that only made others tells of those.
-        speed = self.speeds.of(model, width, height) or self.speeds.of(model)
+        call_s = self.paces.call_s(usual)
+        speed = 1 / call_s if call_s > 0.0 else 0.0
         if queued_steps:
             self.meter.busy()
         self.host.look(working=queued_steps > 0)
         # 0 means that the system hides its memory; the owner's word then stands.
         has_room = warm or free_mib == 0 or free_mib >= self.memory_engine_mib
         return Profile(
-            model=model,
+            model=usual.model,
             engine=self.engine_allowed and has_room,
             steps_per_second=round(speed, 4),
             joules_per_step=round(self.meter.joules_per_step(speed), 6),
@@ -73,7 +72,7 @@ class Profiler:
             load=load_per_core(),
             queued_steps=queued_steps,
             offers=self.offers,
-            pace=self.paces.of(model),
+            pace=self.paces.of(usual.model),
             watts=round(self.meter.watts, 3),
             joules_lately=round(joules_lately, 3),
             warm=warm,

@@ -64,6 +64,17 @@ def test_small_swings_are_smoothed_and_a_device_that_slowed_to_a_quarter_is_know
     assert 3.0 < call_s(paces.of("m"), 100) / 0.11 < 4.0
 
 
+def test_a_device_that_slowed_is_known_to_be_slow_at_every_size() -> None:
+    paces = Paces()
+    paces.tried([(call(100), 0.1), (call(300), 0.5)])
+    for _ in range(3):
+        paces.learn(made(100, 0.1))
+    paces.learn(made(300, 0.5))
+    paces.learn(made(100, 0.8))
+    assert call_s(paces.of("m"), 100) == pytest.approx(0.8, rel=0.25)
+    assert call_s(paces.of("m"), 300) == pytest.approx(4.0, rel=0.25)
+
+
 def test_one_step_that_hung_does_not_make_a_device_slow() -> None:
     watch = Stopwatch(call(), begun_s=0.0, warm=True)
     at_s = 0.0
