@@ -39,9 +39,14 @@ def _summary(view: CacheView) -> str:
         return "This node keeps no checkpoints: its bound is 0 bytes ([cache] bytes_max in config.toml)."
     saved = sum(entry.calls_saved for entry in view.entries)
     return (
-        f"{_checkpoints(len(view.entries))} kept: {view.bytes_used / MIB:.1f} of {view.bytes_max / MIB:g} MiB,"
+        f"{_checkpoints(len(view.entries))} kept: {_mib(view.bytes_used)} of {view.bytes_max / MIB:g} MiB,"
         f" {saved} denoiser calls saved so far."
     )
+
+
+def _mib(size: int) -> str:
+    """A small model's checkpoints are a few KiB, which is not nothing."""
+    return f"{size / MIB:.1f}" if size >= MIB // 10 or not size else f"{size / MIB:.2g}"
 
 
 def _checkpoints(count: int) -> str:

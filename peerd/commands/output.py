@@ -47,9 +47,10 @@ def print_json(value: Any) -> None:
 
 
 def screen() -> Console:
-    return Console(highlight=False)
+    """For the answer. What a person wrote is shown as written: brackets and colons in a prompt are no markup."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def notes() -> Console:
     """For words beside the answer."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)

@@ -1,6 +1,6 @@
 """`peerd plan`: what would happen if these prompts were asked now. Never here: making the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -9,6 +9,7 @@ from peerd import config
 from peerd.api.client import Client
 from peerd.commands.output import DONE, UsageError, print_json, screen
 from peerd.commands.wishes import Words, make_wish
+from peerd.screen.tale import Names
 from peerd_protocol.ids import NodeId
 
 
@@ -23,23 +24,42 @@ def plan(prompts: Sequence[str], words: Words, as_json: bool) -> int:
     names = {member.id: member.name for member in client.view().members}
     console = screen()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("prompts", "shared steps", "run by"):
-        table.add_column(heading)
-    for group in found["groups"]:
-        table.add_row("\n".join(group["prompts"]), *_shared(group, names))
+    table.add_column("prompt", overflow="fold")
+    table.add_column("shared steps", no_wrap=True)
+    table.add_column("run by")
+    for row in rows(found["groups"], names):
+        table.add_row(*row)
     console.print(table)
     console.print(
         f"\n{found['denoiser_calls']} denoiser calls instead of {found['denoiser_calls_alone']};"
+        f" about {found['watt_hours']:.2g} Wh, each alone {found['watt_hours_alone']:.2g} Wh;"
         f" about {found['seconds']:.1f} s, each alone {found['seconds_alone']:.1f} s;"
-        f" {found['handoff_bytes']:,} bytes change hands."
+        f" {found['handoff_bytes']:,} bytes change hands.",
+        soft_wrap=True,
     )
-    if found.get("privacy"):
-        console.print(str(found["privacy"]), style="dim")
+    console.print(found["privacy"], style="dim", soft_wrap=True)
     return DONE
 
 
-def _shared(group: dict[str, Any], names: dict[NodeId, str]) -> tuple[str, str]:
+def rows(groups: Sequence[dict[str, Any]], names: Names) -> Iterator[tuple[str, str, str]]:
+    """One row a prompt: itself, until where it shares, who runs that. A branch is set in below what it branches off."""
+    depths: list[int] = []
+    for group in groups:
+        parent = group["branch_of"]
+        depth = 0 if parent is None else depths[parent] + 1
+        depths.append(depth)
+        runner = _run_by(group, names)
+        for prompt, step in zip(group["prompts"], group["steps"], strict=True):
+            yield "   " * (depth - 1) + "└─ " * (depth > 0) + prompt, str(step or "none"), runner
+            runner = ""
+
+
+def _run_by(group: dict[str, Any], names: Names) -> str:
     if not group["shared_steps"]:
-        return "none", "each its own"
-    executor = str(group["executor"])
-    return str(group["shared_steps"]), names.get(NodeId(executor), executor)
+        return f"each its own ({group['reason']})" if group["reason"] else "each its own"
+    executor = names.get(NodeId(group["executor"]), group["executor"])
+    if group["cached"]:
+        return f"nobody: {executor} kept them"
+    if group["branch_of"] is not None:
+        return f"{executor}, from step {group['begins_at'] + 1} on"
+    return str(executor)

@@ -57,8 +57,8 @@ def make_wish(prompt: str, words: Words) -> Wish:
         raise UsageError(f"--guidance is a number from 0 to 100; {words.guidance:g} is not.")
     _check_scheduler(words.scheduler)
     return Wish(
-        prompt=_prompt(prompt),
-        negative=words.negative,
+        prompt=check_prompt(prompt),
+        negative=_readable("--negative", words.negative),
         steps=steps,
         shared=_shared(words.shared, steps),
         seed=words.seed,
@@ -77,12 +77,22 @@ def make_wish(prompt: str, words: Words) -> Wish:
     )
 
 
-def _prompt(prompt: str) -> str:
+def check_prompt(prompt: str) -> str:
+    """A prompt that can be read and is not too long. Raises UsageError."""
     if not prompt.strip():
         raise UsageError("The prompt is empty; say what to draw, for example `peerd generate 'apple on table'`.")
     if len(prompt) > PROMPT_CHARS_MAX:
         raise UsageError(f"The prompt has {len(prompt)} characters; at most {PROMPT_CHARS_MAX} are allowed.")
-    return prompt
+    return _readable("The prompt", prompt)
+
+
+def _readable(what: str, text: str) -> str:
+    """Python lets bytes of another encoding through as lone surrogates, which nobody can read or send."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} is not in UTF-8; write it in that encoding.") from None
+    return text
 
 
 def _shared(text: str, steps: int | None) -> int | None:

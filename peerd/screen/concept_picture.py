@@ -4,6 +4,7 @@ Nodes are boxes in the colour of their kind with dark letters, lines a middle gr
 on white and on black. What two prompts share has a heavy frame. Never here: what is in the graph (`concepts`).
 """
 
+import unicodedata
 from html import escape
 
 import networkx
@@ -82,12 +83,17 @@ def _middle(rows: list[float], otherwise: float) -> float:
 
 
 def _text(graph: networkx.DiGraph, node: Node) -> str:
-    text = str(graph.nodes[node]["label"])
+    # XML has neither of these, not even escaped.
+    text = "".join(
+        " " if unicodedata.category(sign) == "Cc" or sign in "\ufffe\uffff" else sign
+        for sign in str(graph.nodes[node]["label"])
+    )
     return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"
 
 
 def _width(text: str) -> float:
-    return len(text) * LETTER + 22
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+    return (len(text) + wide) * LETTER + 22
 
 
 def _edge(start: tuple[float, float, float], end: tuple[float, float, float], data: dict[str, object]) -> str:

@@ -103,6 +103,11 @@ def describe(notice: AnyNotice, names: Names) -> str:
             return f"asked {name(leader)}, the leader" if leader else "waiting for a leader"
         case PlanMade(shared_steps=0, runner=runner, reason=reason):
             return f"plan: {name(runner)} runs all steps" + (f" ({reason})" if reason else "")
+        case PlanMade(shared_with=()):
+            return (
+                f"plan: the first {notice.shared_steps} steps come from {name(notice.executor)},"
+                f" {name(notice.runner)} runs the rest ({notice.reason}); about {notice.forecast.seconds:.1f} s"
+            )
         case PlanMade():
             return (
                 f"plan: {name(notice.executor)} runs {notice.shared_steps} steps for {len(notice.shared_with) + 1}"

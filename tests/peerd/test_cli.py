@@ -133,6 +133,9 @@ def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) ->
     [
         (["generate", "   "], "The prompt is empty"),
         (["generate", "a" * 2_001], "The prompt has 2001 characters; at most 2000"),
+        (["generate", "a\udcff"], "The prompt is not in UTF-8"),
+        (["plan", "a\udcff"], "The prompt is not in UTF-8"),
+        (["generate", "a", "--negative", "a\udcff"], "--negative is not in UTF-8"),
         (["generate", "a", "--scheduler", "magic"], "There is no scheduler 'magic'; choose one of ddim"),
         (["generate", "a", "--steps", "4", "--shared", "5"], "--shared 5 is more than --steps 4"),
         (["generate", "a", "--shared", "many"], "--shared is a number of steps or `auto`"),
@@ -195,7 +198,13 @@ def test_a_plan_says_what_would_be_saved(daemon: ScriptedDesk, tmp_path: Path) -
     assert told["denoiser_calls"] == 29
     drawn = peerd(tmp_path, "plan", "apple on table", "lemon on table").stdout
     assert "29 denoiser calls instead of 44" in drawn
+    assert "0.012 Wh, each alone 0.018 Wh" in drawn
     assert "210,000 bytes" in drawn
+
+
+def test_a_prompt_is_shown_as_it_was_written(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    """Square brackets and colons mean something to the library that writes to the terminal."""
+    assert "[/] an [apple] :smile:" in peerd(tmp_path, "plan", "[/] an [apple] :smile:").stdout
 
 
 def test_the_cache_is_shown_and_cleared(daemon: ScriptedDesk, tmp_path: Path) -> None:
@@ -206,7 +215,7 @@ def test_the_cache_is_shown_and_cleared(daemon: ScriptedDesk, tmp_path: Path) ->
         *("apple on table", 5, 11, 3, 15),
     )
     drawn = peerd(tmp_path, "cache").stdout
-    assert "1 checkpoint kept: 0.1 of 1 MiB, 15 denoiser calls saved so far." in drawn
+    assert "1 checkpoint kept: 0.067 of 1 MiB, 15 denoiser calls saved so far." in drawn
     (row,) = [line.split() for line in drawn.splitlines() if "apple" in line]
     assert row == ["2", "h", "apple", "on", "table", "5/11", "ddim", "70,000", "3", "15"]
     assert peerd(tmp_path, "cache", "clear").stdout == "1 checkpoint removed.\n"

@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 from rich.console import Console
 
 from peerd.screen import draw
@@ -70,3 +71,14 @@ def test_every_notice_can_be_said_in_one_line() -> None:
         assert line and "\n" not in line
         assert "ADA-ID" not in line and "BOB-ID" not in line
     assert isinstance(story()[-1], Finished) and isinstance(story()[1], PlanMade) and isinstance(story()[2], SharedStep)
+
+
+def test_a_kept_beginning_is_not_told_as_if_somebody_ran_it_now() -> None:
+    plan = story(2, 4)[1]
+    assert isinstance(plan, PlanMade)
+    late = msgspec.structs.replace(
+        plan, shared_with=(), reason="an earlier beginning fits; saves 2 of 4 denoiser calls"
+    )
+    line = describe(late, NAMES)
+    assert "the first 2 steps come from bob, ada runs the rest (an earlier beginning fits" in line
+    assert "runs 2 steps" not in line

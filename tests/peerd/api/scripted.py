@@ -121,12 +121,26 @@ class ScriptedDesk:
         if any(wish.prompt == "broken" for wish in wishes):
             raise RuntimeError("a fault of ours")
         return {
-            "groups": [{"prompts": [w.prompt for w in wishes], "shared_steps": 5, "executor": BOB}],
+            "groups": [
+                {
+                    "prompts": [wish.prompt for wish in wishes],
+                    "steps": [5] * len(wishes),
+                    "shared_steps": 5,
+                    "begins_at": 0,
+                    "branch_of": None,
+                    "cached": False,
+                    "executor": BOB,
+                    "reason": "similar prompts",
+                }
+            ],
             "seconds": 9.0,
             "seconds_alone": 11.5,
             "denoiser_calls": 29,
             "denoiser_calls_alone": 44,
+            "watt_hours": 0.0121,
+            "watt_hours_alone": 0.0184,
             "handoff_bytes": 210_000,
+            "privacy": "The leader sees every prompt.",
         }
 
     def view(self) -> NodeView:
