@@ -27,8 +27,8 @@ log = logging.getLogger("peerd.cache")
 FOLDER_NAME = "checkpoints"
 NOTE_ENDING = ".note"
 NOTE_BYTES_MAX = 31 * 1024
-"""Two prompts of 2,000 characters and an embedding of 8 KiB fit, or many prompts of a usual length. All that the leader
-is told of fits into one message of 1 MiB then."""
+"""Two prompts of 2,000 characters fit, however they are spelt, or many of a usual length. All that the leader is told
+of fits into one message of 1 MiB then."""
 NOTE_SLACK_BYTES = 64
 """A note grows by so much at most, as its numbers get longer with use."""
 

@@ -78,6 +78,7 @@ class DaemonHands:
     roster_changed: Callable[[], RosterChanged]
     """Tells the adapters; the event is for the node."""
     _ledger: Ledger = field(default_factory=Ledger)
+    _planning: asyncio.Lock = field(default_factory=asyncio.Lock)
     _drawn: Drawn = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,16 +113,19 @@ class DaemonHands:
         return Considered(action.offer.group, action.offer.attempt, accepted, reason)
 
     async def make_plan(self, action: MakePlan) -> None:
-        order = replace(action, devices=self._ledger.as_given(action.devices, time.monotonic()))
-        try:
-            planned = await asyncio.to_thread(make_plan, order, self.settings, self.allowance, self._drawn)
-            self._ledger.give(planned.drafts, time.monotonic())
-        except PeerdError as error:
-            impossible = tuple((request.id, str(error)) for request in action.requests)
-            planned = Planned(action.batch, (), impossible)
+        """One plan after another: each is made knowing what the one before gave out and drew."""
+        async with self._planning:
+            order = replace(action, devices=self._ledger.as_given(action.devices, time.monotonic()))
+            try:
+                planned = await asyncio.to_thread(make_plan, order, self.settings, self.allowance, self._drawn)
+                self._ledger.give(planned.drafts, time.monotonic())
+            except PeerdError as error:
+                impossible = tuple((request.id, str(error)) for request in action.requests)
+                planned = Planned(action.batch, (), impossible)
+            drawn = self._drawn.packed
         self.post(planned)
         try:
-            await asyncio.to_thread(self.store.write, [Remember(DRAWN_KEY, self._drawn.packed)])
+            await asyncio.to_thread(self.store.write, [Remember(DRAWN_KEY, drawn)])
         except LocalError as error:
             log.info("which pictures were planned is forgotten at the next start: %s", error)
 

@@ -95,5 +95,4 @@ def _as_requests(holder: NodeId, entry: CacheEntry, late: Request) -> Iterator[R
             share=entry.share,
             quality=late.quality,
             seed_free=False,
-            embedding=b"" if entry.blend else entry.embedding,
         )

@@ -281,8 +281,6 @@ def _entry(entry: CacheEntry) -> None:
     whole("entry.step", entry.step, 1, SCHEDULER_CALLS_MAX)
     whole("entry.size", entry.size, 1, HANDOFF_BYTES_MAX)
     _shared("entry.share", entry.share)
-    blob("entry.embedding", entry.embedding, EMBEDDING_BYTES_MAX)
-    real("entry.worth", entry.worth, 0, FORECAST_MAX)
     _blend("entry.blend", entry.blend)
 
 

@@ -1,6 +1,6 @@
 """Requests and plans as data. Never here: how a plan is found (a node's own judgement) or carried out."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -12,10 +12,11 @@ SIDE_PIXELS_MAX = 4_096
 EMBEDDING_BYTES_MAX = 8_192
 GROUP_MEMBERS_MAX = 32
 ENTRIES_TOLD_MAX = 32
-"""Kept checkpoints that a node tells of; their embeddings, at their longest, take a quarter of a frame."""
+"""Kept checkpoints that a node tells of: as many as a group has members."""
 
 Quality = Literal["strict", "balanced", "fast"]
 """How much a picture may lose by sharing, as its asker wishes; each model's calibration says what that allows."""
+STRICTEST_FIRST: tuple[Quality, ...] = get_args(Quality)
 Share = Literal["prompt", "concepts", "nothing"]
 """What of a request may leave its origin."""
 
@@ -86,8 +87,7 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A checkpoint that a node keeps for later requests: `call` ran to `step`, in `size` bytes.
 
     `digest` is the SHA-256 of the bytes in hex; `share` is that of the request whose prompt `call` holds (for
-    "concepts" a phrase); `blend` are the prompts whose mean ran the steps, if not that one alone; `worth` is the
-    seconds of denoising that it saves on the device that made it.
+    "concepts" a phrase); `blend` are the prompts whose mean ran the steps, if not that one alone.
     """
 
     digest: str
@@ -95,8 +95,6 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     size: int
     share: Share = "prompt"
-    embedding: bytes = b""
-    worth: float = 0.0
     blend: tuple[str, ...] = ()
 
 

@@ -102,9 +102,7 @@ PLAN = GroupPlan(
     reason="same scene",
     parent=PARENT,
 )
-ENTRY = CacheEntry(
-    digest=DIGEST.hex(), call=CALL, step=5, size=65_536, share="concepts", embedding=b"\x00\x3c", worth=2.5
-)
+ENTRY = CacheEntry(digest=DIGEST.hex(), call=CALL, step=5, size=65_536, share="concepts")
 
 SAMPLES: tuple[AnyMessage, ...] = (
     Hello(version=1, name="ada's laptop", boot=BOOT, control_port=7777, bulk_port=7778),

@@ -12,9 +12,7 @@ import msgspec
 from peerd_protocol.events import Draft
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
 from peerd_protocol.messages import Beginning, Offer, Receiver
-from peerd_protocol.plan import Assignment, Forecast, GroupPlan, Quality, Request
-
-STRICTEST_FIRST: tuple[Quality, ...] = ("strict", "balanced", "fast")
+from peerd_protocol.plan import STRICTEST_FIRST, Assignment, Forecast, GroupPlan, Request
 
 
 @dataclass(slots=True)

@@ -101,7 +101,6 @@ class Share:
             step=saved.step,
             size=len(saved.data),
             share=self.offer.share,
-            worth=saved.step * self.offer.forecast.step_seconds,
             blend=self.offer.blend,
         )
         return [*actions, Keep(entry, saved.data)]
