@@ -80,6 +80,8 @@ class Spot:
     against_alone: Estimate
     equal: dict[int, dict[str, Estimate]]
     against_equal: dict[int, Estimate]
+    farther: dict[int, Estimate]
+    """Its distance to the picture made alone, minus that of alone at equal calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +134,15 @@ Marks = dict[str, np.ndarray]
 
 def _spot(course: Course, pairs: Sequence[Pair], after: int, alone_for: dict[int, Marks], find: Find) -> Spot:
     own = _marks(pairs, [member_of(pair, course, after) for pair in pairs], course, find)
-    equal, against = {}, {}
+    equal, against, farther = {}, {}, {}
     for size in GROUP_SIZES:
         less, more, share = whole_steps(course.calls(after, size))
         rival = {name: (1 - share) * alone_for[less][name] + share * alone_for[more][name] for name in own}
         equal[size] = _estimates(rival)
         against[size] = bootstrapped(own["both"] - rival["both"])
+        farther[size] = bootstrapped(own["distance"] - rival["distance"])
     difference = bootstrapped(own["both"] - alone_for[course.steps]["both"])
-    return Spot(after, _estimates(own), difference, equal, against)
+    return Spot(after, _estimates(own), difference, equal, against, farther)
 
 
 def _marks(pairs: Sequence[Pair], made: Sequence[Picture], course: Course, find: Find) -> Marks:

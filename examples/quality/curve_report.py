@@ -66,9 +66,7 @@ def curve_chart(course: Course, curves: Curves) -> str:
             line(ALONE[8], kind, 3, lambda spot: spot.equal[8]["both"], True),
         ), ticks))  # fmt: skip
         leaked = line("the other prompt's seen", kind, 1, lambda spot: spot.member["leak"])
-        leaks.append(
-            Panel(f"{kind} pairs: the other's thing or place seen", "shared part of the run", (leaked,), ticks)
-        )
+        leaks.append(Panel(f"{kind} pairs: leak", "shared part of the run", (leaked,), ticks))
         distances.append(Panel(f"{kind} pairs: distance to alone", "shared part of the run", (
             line("the member's picture", kind, 0, lambda spot: spot.member["distance"]),
             line(ALONE[2], kind, 1, lambda spot: spot.equal[2]["distance"], True),

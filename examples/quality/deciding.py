@@ -6,7 +6,8 @@ Pairs that the planner keeps apart are not looked at. Never here: the table or t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from examples.quality.curve import Course, Find, member_of
@@ -23,6 +24,9 @@ LOOK_CALLS = 0.5
 """A look at one member: a prediction without its negative half."""
 FIXED = (0, 3, 5, 7, 9)
 """The numbers of steps that are tried for everyone alike."""
+
+BOUNDS = 10
+"""Differences that are tried as the bound between leaving early and late."""
 
 Steps = Mapping[Pair, int]
 
@@ -104,29 +108,48 @@ def table(rows: Sequence[Compared]) -> list[str]:
     return lines
 
 
+def as_asked(pair: Pair, course: Course, after: int, find: Find) -> float | None:
+    """Whether the member's picture shows what was asked for; None if it is not known."""
+    seen = find(member_of(pair, course, after))
+    asked = (pair.member.noun, pair.member.place)
+    return None if seen is None else float((THINGS[seen.thing], PLACE_NAMES[seen.place]) == asked)
+
+
+def in_hindsight(course: Course, step: int, differences: Mapping[Pair, float | None], find: Find) -> Compared | None:
+    """The most that any look in this step could bring: the best of all ways in which the nearer pairs leave later.
+
+    Told the outcome, it chooses whatever does best against fixed numbers at equal calls, its looks included: a probe
+    that has to choose beforehand does no better. None where too little is known.
+    """
+    known = {pair: near for pair, near in differences.items() if near is not None}
+    fixed = [Way(f"fixed {after}", dict.fromkeys(known, after)) for after in FIXED]
+    ordered = sorted(known.values())
+    found = [
+        compare(course, Way(f"look in step {step}, {late} or {early}", steps, len(steps)), fixed, "fixed", find)
+        for early, late in itertools.combinations([after for after in FIXED if after >= step], 2)
+        for bound in ordered[:: max(1, len(ordered) // BOUNDS)]
+        for steps in [{pair: late if near <= bound else early for pair, near in known.items()}]
+    ]
+    return max(found, key=lambda row: row.difference.mean, default=None)
+
+
 def _marks(course: Course, way: Way, find: Find) -> dict[Pair, float]:
-    marks = {}
-    for pair, step in way.steps.items():
-        seen = find(member_of(pair, course, step))
-        if seen is not None:
-            asked = (pair.member.noun, pair.member.place)
-            marks[pair] = float((THINGS[seen.thing], PLACE_NAMES[seen.place]) == asked)
-    return marks
+    found = {pair: as_asked(pair, course, step, find) for pair, step in way.steps.items()}
+    return {pair: asked for pair, asked in found.items() if asked is not None}
 
 
 def ways(
     pairs: Sequence[Pair],
     table_steps: Callable[[Pair, Quality], int],
-    probe_steps: Callable[[Pair, Quality], int] | None,
+    probe_steps: Callable[[Pair, Quality], int],
+    probed: Collection[Quality],
 ) -> tuple[list[Way], list[Way], list[Way]]:
-    """Fixed numbers, the table under each wish, the probe under each wish (none without a probe)."""
+    """Fixed numbers, the table under each wish, the probe under each wish that the calibration probes."""
     fixed = [Way(f"fixed {step}", dict.fromkeys(pairs, step)) for step in FIXED]
     tables = [Way(f"table, {wish}", {pair: table_steps(pair, wish) for pair in pairs}) for wish in WISHES]
-    if probe_steps is None:
-        return fixed, tables, []
     probes = [
         Way(f"probe, {wish}", {pair: probe_steps(pair, wish) for pair in pairs},
             sum(table_steps(pair, wish) > 0 for pair in pairs))
-        for wish in WISHES
+        for wish in probed
     ]  # fmt: skip
     return fixed, tables, probes

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from examples.quality.curve import GROUP_SIZES, Course, whole_steps
-from examples.quality.curve_report import Curves
+from examples.quality.curve_report import Curves, plain
 from examples.quality.deciding import Compared
 from examples.quality.far import Sorted
 from examples.quality.sets_report import Fared
@@ -41,7 +41,7 @@ def goals(
         *(_saving(f"{kind}, {eight}", rows, CALLS_OF_EIGHT, POINTS_OF_EIGHT) for kind, rows in _by_kind(eights)),
         *(_saving(f"{kind}, {tree}", rows, CALLS_OF_TREES, POINTS_OF_TREES) for kind, rows in _by_kind(trees)),
         *(_far(row) for row in sorted_out if row.kind == "far"),
-        *(_probe(name, [row for row in rows if row.rival == "table"]) for name, rows in compared.items()),
+        *(_probe(name, rows) for name, rows in compared.items()),
     ]  # fmt: skip
 
 
@@ -72,6 +72,13 @@ def _equal_calls(measured: Mapping[Course, Curves]) -> Iterator[Goal]:
             )
             reached = all(spot.against_equal[size].low > 0 for spot in spots)
             yield Goal(asked, said, reached, "" if reached else why)
+            asked = f"{course.scheduler}, near, {size} members: nearer to the picture made alone, at equal calls"
+            said = "; ".join(f"{spot.after} of {course.steps}: {plain(spot.farther[size])}" for spot in spots)
+            reached = all(spot.farther[size].high < 0 for spot in spots)
+            where = [f"{spot.after}" for spot in spots if spot.farther[size].high < 0]
+            yield Goal(
+                asked, said, reached, "" if reached else f"nearer at {', '.join(where) or 'none'} of {course.steps}"
+            )
 
 
 def _by_kind(rows: Sequence[Fared]) -> Iterator[tuple[str, list[Fared]]]:
@@ -90,7 +97,7 @@ def _saving(asked: str, rows: Sequence[Fared], calls: float, points: float) -> G
         return Goal(asked, said, True)
     within = max((row.saved.mean for row in known if row.difference.mean >= -points), default=0.0)
     enough = max((row.difference.mean for row in known if row.saved.mean >= calls), default=None)
-    why = f"within {100 * points:.0f} points, {100 * within:.1f} % fewer"
+    why = f"within {100 * points:.0f} of alone, {100 * within:.1f} % fewer"
     why += (
         "; no way saved enough" if enough is None else f"; with {100 * calls:.0f} % fewer, {100 * enough:+.1f} points"
     )
@@ -102,10 +109,12 @@ def _far(row: Sorted) -> Goal:
     return Goal("far pairs refused, 100 %", f"{row.pairs - row.linked} of {row.pairs}", row.linked == 0, why)
 
 
-def _probe(scheduler: str, rows: Sequence[Compared]) -> Goal:
+def _probe(scheduler: str, all_rows: Sequence[Compared]) -> Goal:
     asked = f"{scheduler}: the probe at least as good as the table, at equal calls"
+    rows = [row for row in all_rows if row.rival == "table"]
     if not rows:
-        return Goal(asked, "", None)
+        said = "nobody is probed: calibrating found no look that knows more than the table" if all_rows else ""
+        return Goal(asked, said, None)
     said = "; ".join(f"{row.way}, {row.calls:.2f} calls: {row.difference.signed()}" for row in rows)
     worse = [row.way for row in rows if row.difference.mean < 0]
     return Goal(asked, said, not worse, f"worse: {', '.join(worse)}" if worse else "")

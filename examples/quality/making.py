@@ -66,7 +66,7 @@ def make(archive: Archive, rounds: Sequence[Iterable[Thing]], until: float, proc
     work = [calls_of(task) for task in tasks]
     done, began = 0, time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)) as pool:
         running = {}
         queue = iter(zip(tasks, work, strict=True))
 
@@ -94,9 +94,8 @@ def _tell(what: str, done: int, whole: int, spent_s: float) -> None:
           f"{left_s / 60:.1f} minutes left", flush=True)  # fmt: skip
 
 
-def _begin() -> None:
+def _begin(parent: int) -> None:
     """Load the model and the judge once a process; end with the parent, however that ends."""
-    parent = os.getppid()
 
     def end_with_it() -> None:
         while os.getppid() == parent:

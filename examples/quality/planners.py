@@ -6,7 +6,7 @@ marks the pictures has seen neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from examples.quality.pairs import Pair, Scene
@@ -20,6 +20,8 @@ from peerd.planning.live_groups import group_requests
 from peerd.planning.objective import Price
 from peerd.planning.settings import PlanSettings
 from peerd.planning.similarity import Reading, read, similarity
+from peerd.planning.trees import Branch
+from peerd_protocol.ids import RequestId
 from peerd_protocol.plan import Quality, Request
 
 
@@ -45,6 +47,11 @@ class Planner:
         found = (calibration.looks(self.measured, scheduler, steps, wish) for wish in ("strict", "balanced", "fast"))
         return sorted({glance.step for glances in found for glance in glances})
 
+    def probed_wishes(self, scheduler: str, steps: int) -> list[Quality]:
+        """Those under which a probe looks at all."""
+        wishes: tuple[Quality, ...] = ("strict", "balanced", "fast")
+        return [wish for wish in wishes if calibration.looks(self.measured, scheduler, steps, wish)]
+
     def probed(self, pair: Pair, scheduler: str, steps: int, wish: Quality, seen: Callable[[int], float | None]) -> int:
         """After which step the member leaves when a probe may look: the ceiling, or sooner by what it sees."""
         near = self.similarity(pair.lead, pair.member)
@@ -57,27 +64,21 @@ class Planner:
                 most = min(most, stay(Look(glance.step, glance.stays), difference))
         return most
 
-    def share(
-        self,
-        gathering: Gathering,
-        scheduler: str,
-        steps: int,
-        quality: Quality,
-        *,
-        fixed: int | None = None,
-        blended: bool = True,
-    ) -> Shared:
-        """The gathering as the planner's trees share it; `fixed` stands in for what the calibration allows."""
+    def share(self, gathering: Gathering, scheduler: str, steps: int, quality: Quality) -> Shared:
+        """The gathering as the planner's trees share it."""
 
         def allowed(first: Request, second: Request, near: float) -> int:
-            return self._allowed(scheduler, steps, quality, near) if fixed is None else fixed
+            return self._allowed(scheduler, steps, quality, near)
 
         requests = requests_of(gathering, self.embeddings, scheduler, steps, self.model)
-        prompts = {request.id: request.call.prompt for request in requests}
-        made: dict[str, Picture] = {}
-        for tree in group_requests(requests, PlanSettings().similar_min, allowed, Price()):
-            made |= pictures_of_tree(tree, prompts, gathering.seed, scheduler, steps, blended=blended)
-        return Shared(gathering, tuple(made[request.id] for request in requests))
+        trees = group_requests(requests, PlanSettings().similar_min, allowed, Price())
+        return _carried_out(gathering, requests, trees, blended=True)
+
+    def one_group(self, gathering: Gathering, scheduler: str, steps: int, after: int, *, blended: bool) -> Shared:
+        """The gathering as one group that everyone leaves after so many steps, whatever the planner thinks of it."""
+        requests = requests_of(gathering, self.embeddings, scheduler, steps, self.model)
+        group = Branch(requests[0].id, 0, tuple((request.id, after) for request in requests))
+        return _carried_out(gathering, requests, [group], blended=blended)
 
     def _allowed(self, scheduler: str, steps: int, quality: Quality, near: float) -> int:
         if near < PlanSettings().similar_min:
@@ -88,3 +89,13 @@ class Planner:
         if prompt not in self._readings:
             self._readings[prompt] = read(prompt, self.embeddings[prompt])
         return self._readings[prompt]
+
+
+def _carried_out(
+    gathering: Gathering, requests: Sequence[Request], trees: Sequence[Branch], *, blended: bool
+) -> Shared:
+    prompts = {request.id: request.call.prompt for request in requests}
+    call, made = requests[0].call, dict[RequestId, Picture]()
+    for tree in trees:
+        made |= pictures_of_tree(tree, prompts, gathering.seed, call.scheduler, call.steps, blended=blended)
+    return Shared(gathering, tuple(made[request.id] for request in requests))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from examples.quality import deciding, far, sets_report
-from examples.quality.curve import Course
-from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, table, title
+from examples.quality.curve import FRACTIONS, Course
+from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, plain, table, title
 from examples.quality.goals import Goal, goals, goals_table
 from examples.quality.study import MEMBERS, SCHEDULERS, SHORT, STEPS, Study
 
-PAGE = "quality.md"
+PAGE, MARK = "quality.md", "<!-- written by make quality -->"
 HEAD = f"""# What sharing costs, measured
 
 Made by `make quality`. The embedded model, guidance 3, 128 px. A *member* lets the first steps of its run be made
@@ -29,6 +29,8 @@ everything here is of the other half.
 - *Distance*: the finished latent's rms from the one made alone (0: the same picture; two seeds of one prompt: SEEDS).
 - *At equal calls*: alone with as many steps as the group's denoiser calls divided by its members; where that is no
   whole number, so many of the runs take the next one that the mean is the same.
+- The blended curves hold {MEMBERS * 3 * len(FRACTIONS) * len(SCHEDULERS):,} members' pictures, each beside its own
+  made alone.
 - Brackets: 95 % intervals over {MEMBERS} redrawn prompt pairs a class (for sets, over redrawn sets), never over
   pictures. All numbers but distances and calls are percents.
 """
@@ -38,6 +40,9 @@ cat). *Things*: different things of every kind, in one place or in two that are 
 they ran."""
 DECIDES = f"""Near and middle pairs that the planner lets share; calls as in a group of {deciding.MEMBERS}, a probe's
 look counted as {deciding.LOOK_CALLS}. Each against what is offered beside it, mixed so that it makes as many calls."""
+HINDSIGHT = """the most that a look could bring, its bound chosen from these very outcomes; what has to choose
+beforehand does no better:"""
+FORESIGHT = """Whether either can know beforehand which members come out as asked (0.5: by chance):"""
 SHORT_SAID = """Near pairs, blended. The model was not distilled for LCM or TCD; the row without shared steps says
 whether it bears so few."""
 
@@ -83,12 +88,36 @@ def write(study: Study, folder: Path, missing: dict[str, int], differs: float, s
     lines += ["## Whom the planner lets share", "", *far.table(sorted_out), ""]
     lines += ["## Who decides: fixed, table, probe", "", DECIDES, ""]
     for name, rows in compared.items():
-        lines += [f"{name}:", "", *(deciding.table(rows) if rows else ["Not measured."]), ""]
-    lines += _short(study, folder)
+        lines += [
+            f"{name}:",
+            "",
+            *(
+                deciding.table(rows)
+                if rows
+                else ["Nobody is probed with this scheduler by the calibration as shipped, or time ran out."]
+            ),
+            "",
+        ]
+    for name in SCHEDULERS:
+        lines += [f"{name}: {HINDSIGHT}", "", *deciding.table(study.hindsight(name)), ""]
+    lines += [FORESIGHT, "", "| scheduler, shared | who foresees | area under the curve |", "|---|---|---|"]
+    for name in SCHEDULERS:
+        for after in (5, 7):
+            for who, area in study.foresight(name, after):
+                lines.append(f"| {name}, {after} of {STEPS} | {who} | {plain(area)} |")
+    lines += ["", *_short(study, folder)]
     lines += ["## The sampler", "", "Thousands of pictures need batches. A handful of them, made by the engine's own "
               f"road too, differed by at most {differs:.1e} in any number of the latent.", ""]  # fmt: skip
     (folder / PAGE).write_text("\n".join(lines))
+    _headline(folder.parent / "README.md", goals_table(found))
     return found
+
+
+def _headline(readme: Path, rows: list[str]) -> None:
+    """Puts the goals where the README keeps them."""
+    before, _, rest = readme.read_text().partition(f"{MARK}\n")
+    _, _, after = rest.partition(f"{MARK}\n")
+    readme.write_text(f"{before}{MARK}\n\n" + "\n".join(rows) + f"\n\n{MARK}\n{after}")
 
 
 def _short(study: Study, folder: Path) -> list[str]:

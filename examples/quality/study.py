@@ -21,6 +21,7 @@ from examples.quality.pictures import Picture, alone
 from examples.quality.planners import Planner
 from examples.quality.sets import Gathering
 from examples.quality.sets_report import Fared, Shared
+from examples.quality.statistics import Estimate, ranked
 from peerd_protocol.plan import Quality
 
 STEPS = 11
@@ -29,18 +30,12 @@ MEMBERS = 204
 """Members of the curve, each with a near, a middle and a far lead: 204 pairs of each class."""
 ROUND = 34
 SHORT_MEMBERS = 100
+LOOKS = (1, 4)
+"""Where a look's foresight is measured, whether or not the calibration makes use of it."""
 SHORT = tuple(Course(scheduler, steps, blended=True) for scheduler in ("lcm", "tcd") for steps in (4, 8))
 EIGHTS, CROWDS, SEEDS = 30, 4, 30
-Way = tuple[str, Quality, int | None, bool]
-"""A name, the wish, a fixed number of steps instead of the calibrated one, and whether blended."""
-CALIBRATED: tuple[Way, ...] = (
-    ("calibrated, balanced", "balanced", None, True),
-    ("calibrated, fast", "fast", None, True),
-)
-FIXED: tuple[Way, ...] = (
-    ("5 of 11 for all", "balanced", 5, True),
-    ("5 of 11 for all, by the lead's prompt", "balanced", 5, False),
-)
+WISHES: tuple[Quality, ...] = ("balanced", "fast")
+FIXED = 5
 Name = tuple[str, str]
 """The kind of a set with its scheduler, and the way it shares."""
 Rounds = Sequence[Iterable[Thing]]
@@ -107,15 +102,22 @@ class Study:
     @cached_property
     def eights(self) -> dict[Name, list[Shared]]:
         """Sets of eight kin things, each scheduler and way."""
-        return self._carried_out(sets.eights(EIGHTS), (*CALIBRATED, *FIXED))
+        near = sets.eights(EIGHTS)
+        return {
+            (scheduler, way): found
+            for scheduler in SCHEDULERS
+            for way, found in (self._planned(scheduler, near) | self._one_group(scheduler, near)).items()
+        }
 
     @cached_property
     def trees(self) -> dict[Name, list[Shared]]:
         """Sets of 16 to 32: wishes said in many ways, and any things."""
-        wished = self._carried_out(sets.wishes(CROWDS), (*CALIBRATED, FIXED[0]))
-        any_things = self._carried_out(sets.crowds(CROWDS), CALIBRATED)
-        named = {(f"{scheduler}, ways", way): found for (scheduler, way), found in wished.items()}
-        return named | {(f"{scheduler}, things", way): found for (scheduler, way), found in any_things.items()}
+        return {
+            (f"{scheduler}, {kind}", way): found
+            for kind, gatherings in (("ways", sets.wishes(CROWDS)), ("things", sets.crowds(CROWDS)))
+            for scheduler in SCHEDULERS
+            for way, found in self._planned(scheduler, gatherings).items()
+        }
 
     def fared(self, shared: dict[Name, list[Shared]]) -> list[Fared]:
         """What became of the sets, a row each way."""
@@ -151,7 +153,31 @@ class Study:
             pair for pair in self.linked(scheduler)
             if all(self._seen(pair, course, step) is not None for step in self.planner.looks(scheduler, STEPS))
         ]  # fmt: skip
-        return deciding.ways(seen, table, probe if self.planner.looks(scheduler, STEPS) else None)
+        return deciding.ways(seen, table, probe, self.planner.probed_wishes(scheduler, STEPS))
+
+    def hindsight(self, scheduler: str) -> list[deciding.Compared]:
+        """The best that looks could bring, whatever the calibration makes of them."""
+        course, pairs = Course(scheduler, STEPS, blended=True), self.linked(scheduler)
+        found = [
+            deciding.in_hindsight(
+                course, step, {pair: self._seen(pair, course, step) for pair in pairs}, self.archive.find
+            )
+            for step in LOOKS
+        ]
+        return [row for row in found if row is not None]
+
+    def foresight(self, scheduler: str, after: int) -> list[tuple[str, Estimate]]:
+        """How well each knows beforehand whose picture is as asked after so many blended steps, of those linked."""
+        course = Course(scheduler, STEPS, blended=True)
+        outcome = {pair: deciding.as_asked(pair, course, after, self.archive.find) for pair in self.linked(scheduler)}
+        known = [pair for pair, asked in outcome.items() if asked is not None]
+        good = [bool(outcome[pair]) for pair in known]
+        found = [("similarity", ranked([self.planner.similarity(pair.lead, pair.member) for pair in known], good))]
+        for step in LOOKS:
+            seen = {pair: self._seen(pair, course, step) for pair in known}
+            if known and None not in seen.values():
+                found.append((f"a look in step {step}", ranked([-float(seen[pair] or 0) for pair in known], good)))
+        return found if known else []
 
     def compared(self, scheduler: str) -> list[deciding.Compared]:
         """The table against fixed numbers and the probe against the table, at equal calls."""
@@ -163,13 +189,20 @@ class Study:
         rows += [deciding.compare(course, way, [*tables, fixed[0]], "table", find) for way in probes]
         return rows + [deciding.compare(course, way, fixed, "fixed", find) for way in probes]
 
-    def _carried_out(self, gatherings: Sequence[Gathering], ways: Sequence[Way]) -> dict[Name, list[Shared]]:
+    def _planned(self, scheduler: str, gatherings: Sequence[Gathering]) -> dict[str, list[Shared]]:
+        """By wish: as the planner shares them, with what the calibration allows."""
         return {
-            (scheduler, name): [
-                self.planner.share(one, scheduler, STEPS, wish, fixed=fixed, blended=blended) for one in gatherings
+            f"planned, {wish}": [self.planner.share(one, scheduler, STEPS, wish) for one in gatherings]
+            for wish in WISHES
+        }
+
+    def _one_group(self, scheduler: str, gatherings: Sequence[Gathering]) -> dict[str, list[Shared]]:
+        """Everyone leaves after FIXED steps, of a blended beginning or one by a member's prompt."""
+        return {
+            f"one group, {FIXED} of {STEPS}{how}": [
+                self.planner.one_group(one, scheduler, STEPS, FIXED, blended=blended) for one in gatherings
             ]
-            for scheduler in SCHEDULERS
-            for name, wish, fixed, blended in ways
+            for how, blended in (("", True), (", by the lead's prompt", False))
         }
 
     def _curve_rounds(self, *, blended: bool) -> Rounds:
@@ -184,7 +217,7 @@ class Study:
         return [
             deciding.look_of(pair, Course(scheduler, STEPS, blended=True), step)
             for scheduler in SCHEDULERS
-            for step in self.planner.looks(scheduler, STEPS)
+            for step in sorted({*LOOKS, *self.planner.looks(scheduler, STEPS)})
             for pair in self.linked(scheduler)
         ]
 

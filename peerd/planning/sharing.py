@@ -5,7 +5,7 @@ every member asked for shared steps. Never here: who is similar (`live_groups`),
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -66,6 +66,14 @@ def share(tree: Branch, table: Table, index: int) -> list[Draft] | Refused:
         return Refused(NOT_ENOUGH_GAIN, _late(before, ways[rank(fit, ways, home, load)[0]], load.settings))
     candidates = rank(good, ways, home, load)
     best = ways[candidates[0]]
+    probed = {} if forced else _probed(tree, table)
+    staying = replace(tree, leaves=tuple((name, probed.get(name, step)) for name, step in tree.leaves))
+    for node in candidates[:CANDIDATES_MAX] if probed else ():
+        way = forecast.course(load, parts, staying, {**hosts, tree.lead: node})
+        look_s = LOOK_CALLS * len(probed) * load.step_s(node, parts[0].call)
+        if _late(before, way, load.settings, look_s):
+            probed = {}  # to stay would make somebody late, so nobody is let
+            break
     forecast.take(load, best)
     reason = "as asked" if forced else _praise(before, best)
     promise = forecast.promise(before, best, 0.0)
@@ -74,7 +82,7 @@ def share(tree: Branch, table: Table, index: int) -> list[Draft] | Refused:
     orders = {tree.lead: candidates} | {
         lead: [host, *(node for node in fit if node != host)] for lead, host in hosts.items()
     }
-    return _drafts(tree, table, orders, index, seed=seed, promise=promise, reason=reason, blended=not forced)
+    return _drafts(tree, table, orders, index, probed, seed=seed, promise=promise, reason=reason, blended=not forced)
 
 
 def _drafts(
@@ -82,21 +90,24 @@ def _drafts(
     table: Table,
     candidates: Mapping[RequestId, list[NodeId]],
     index: int,
+    probed: Mapping[RequestId, int],
     *,
     seed: int,
     promise: Forecast,
     reason: str,
     blended: bool,
 ) -> list[Draft]:
-    """The root's draft, then those of its branches, each after its parent. All carry the promise of the whole tree."""
+    """The root's draft, then those of its branches, each after its parent. All carry the promise of the whole tree.
+
+    A probe looks at the beginning: `probed` are members of the root.
+    """
     drafts: list[Draft] = []
 
     def add(branch: Branch, parent: int | None) -> None:
         here = index + len(drafts)
         nodes = tuple(candidates[branch.lead][:CANDIDATES_MAX])
-        # A probe looks at the beginning, and at those whose words the executor may see.
-        probed = _probed(branch, table) if blended and parent is None else {}
-        step_s = table.load.step_s(nodes[0], table.parts[branch.lead].call) * (1 + LOOK_CALLS * len(probed))
+        looked_at = probed.keys() & dict(branch.leaves).keys()
+        step_s = table.load.step_s(nodes[0], table.parts[branch.lead].call) * (1 + LOOK_CALLS * len(looked_at))
         drafts.append(
             Draft(
                 leaves=tuple((name, probed.get(name, step)) for name, step in branch.leaves),
@@ -109,7 +120,7 @@ def _drafts(
                 parent=parent,
                 start=branch.start,
                 blended=blended,
-                probed=frozenset(probed),
+                probed=frozenset(looked_at),
             )
         )
         for below in branch.branches:
@@ -120,13 +131,17 @@ def _drafts(
 
 
 def _probed(branch: Branch, table: Table) -> dict[RequestId, int]:
-    """Who of a branch leaves when a probe says so, and where at the latest: no earlier than the plan has it."""
+    """Who of a branch leaves when a probe says so, and where at the latest: no earlier than the plan has it.
+
+    Of those whose words the executor may see. It compares them with each other, so one alone has nobody to stay with.
+    """
     ceiling = table.allowance.ceiling([table.requests[name] for name in branch.members])
-    return {
+    found = {
         name: max(step, ceiling)
         for name, step in branch.leaves
         if ceiling and table.requests[name].share == "prompt" and table.requests[name].shared is None
     }
+    return found if len(found) > 1 else {}
 
 
 def late_start(name: RequestId, start: Start, table: Table) -> Draft | None:
@@ -163,12 +178,12 @@ def _host(branch: Branch, table: Table, fit: list[NodeId]) -> NodeId:
     return home if home in fit else max(fit, key=lambda node: (table.load.steps_per_second(node), node))
 
 
-def _late(before: Course, after: Course, settings: PlanSettings) -> tuple[RequestId, ...]:
-    """The members that would wait longer than their patience."""
+def _late(before: Course, after: Course, settings: PlanSettings, more_s: float = 0.0) -> tuple[RequestId, ...]:
+    """The members that would wait longer than their patience, if it took `more_s` beyond that."""
     return tuple(
         name
         for name, alone_s in before.done_s.items()
-        if after.done_s[name] > alone_s * settings.patience_factor + settings.patience_extra_s
+        if after.done_s[name] + more_s > alone_s * settings.patience_factor + settings.patience_extra_s
     )
 
 

@@ -10,7 +10,7 @@ on one device (Decatur et al., ICCV 2025); here a handoff has its price, and a b
 Never here: who runs a branch (`planner`), or what it takes (`forecast`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from peerd.planning.dendrogram import Knot, Rows, complete_linkage
@@ -105,13 +105,23 @@ def grow(knot: Knot, rows: Rows, appraiser: Appraiser, start: int = 0) -> Branch
     while here.parts is not None:
         one, other = here.parts
         here, leaving, step = (one, other, here.steps) if lead in one.members else (other, one, here.steps)
-        if leaving.parts is not None and appraiser.is_branch(leaving, step):
-            branches.append(grow(leaving, rows, appraiser, step))
-        else:
-            leaves |= dict.fromkeys(leaving.members, step)
+        for part in _parting(leaving, step):
+            if part.parts is not None and appraiser.is_branch(part, step):
+                branches.append(grow(part, rows, appraiser, step))
+            else:
+                leaves |= dict.fromkeys(part.members, step)
     leaves = _stay_longer(lead, leaves, branches, rows)
     stop = max([*leaves.values(), *(branch.start for branch in branches)])
     return Branch(lead, start, tuple(sorted({**leaves, lead: stop}.items())), tuple(branches))
+
+
+def _parting(knot: Knot, step: int) -> Iterator[Knot]:
+    """What goes its own way at `step`: a set that may share no more than that parts there, and not a handoff later."""
+    if knot.parts is None or knot.steps > step:
+        yield knot
+        return
+    for part in knot.parts:
+        yield from _parting(part, step)
 
 
 def _stay_longer(

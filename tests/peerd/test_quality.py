@@ -12,7 +12,7 @@ from examples.quality.archive import PLACES_KEPT, THINGS_KEPT, Archive
 from examples.quality.deciding import mixture
 from examples.quality.pictures import Look, Picture, alone, blend, calls_together, of_legs, shared
 from examples.quality.sets import pictures_of_tree
-from examples.quality.statistics import bootstrapped, verdict
+from examples.quality.statistics import bootstrapped, ranked, verdict
 from examples.quality.svg import Line, Panel, chart
 from peerd.planning.trees import Branch, calls
 from peerd_protocol.ids import RequestId
@@ -88,6 +88,13 @@ def test_a_difference_is_claimed_only_beyond_its_interval() -> None:
     assert verdict(bootstrapped([-0.1] * 50)) == "alone better"
     assert verdict(bootstrapped([1.0, -1.0] * 50)) == "no difference seen"
     assert np.isnan(bootstrapped([]).mean)
+
+
+def test_foresight_is_the_share_of_good_ones_above_bad_ones() -> None:
+    assert ranked([3, 2, 1, 0], [True, True, False, False]).mean == 1.0
+    assert ranked([0, 1, 2, 3], [True, True, False, False]).mean == 0.0
+    assert ranked([1, 1, 1, 1], [True, False, True, False]).mean == 0.5
+    assert np.isnan(ranked([1, 2], [True, True]).mean)
 
 
 @given(st.floats(0, 12), st.lists(st.floats(1, 11), min_size=1, max_size=6))

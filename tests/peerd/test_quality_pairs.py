@@ -4,8 +4,12 @@ import numpy as np
 
 from examples.quality import sets
 from examples.quality.archive import Seen
-from examples.quality.curve import FRACTIONS, Course, mark, member_of, whole_steps
+from examples.quality.curve import FRACTIONS, Course, mark, member_of, pictures, whole_steps
+from examples.quality.far import sort_out
+from examples.quality.making import portions
 from examples.quality.pairs import KINDS, Pair, Scene, kind_of, pairs, scenes_for_testing
+from examples.quality.pictures import Look
+from examples.quality.planners import Planner
 from examples.quality.study import MEMBERS
 from examples.quality.vocabulary import PLACE_NAMES, THINGS
 from peerd.planning.calibration import calibrates
@@ -86,3 +90,32 @@ def test_nothing_shared_is_the_picture_made_alone() -> None:
     for course in (Course("ddim", 11), Course("ddim", 11, blended=True)):
         assert member_of(PAIR, course, 0).legs == (("a lemon on the table", 11),)
         assert member_of(PAIR, course, 5).prompts[4] != member_of(PAIR, course, 5).prompts[5]
+
+
+def test_what_shares_a_beginning_is_made_together() -> None:
+    course = Course("ddim", 11, blended=True)
+    things = [*pictures(course, pairs(40)), Look(member_of(PAIR, course, 5), 1)]
+    tasks = list(portions(things))
+    assert sorted(thing.key for task in tasks for thing in task) == sorted(thing.key for thing in things)
+    for task in tasks:
+        assert len({(type(thing), thing.scheduler, thing.total) for thing in task}) == 1
+    homes = {(type(thing), thing.total, thing.seed): i for i, task in enumerate(tasks) for thing in task}
+    assert all(homes[type(thing), thing.total, thing.seed] == i for i, task in enumerate(tasks) for thing in task)
+
+
+def test_a_group_that_everyone_leaves_together_saves_what_the_paper_says() -> None:
+    planner = Planner({scene.prompt: b"" for scene in scenes_for_testing()}, "model", None)
+    (gathering,) = sets.eights(1)
+    made = planner.one_group(gathering, "ddim", 11, 5, blended=True)
+    assert made.calls == 5 + 8 * 6
+    assert 1 - made.calls / (8 * 11) == 5 / 11 * (1 - 1 / 8)
+    assert made.equal == (6, 7, 5 / 8)
+    assert len({picture.legs[0] for picture in made.pictures}) == 1, "one beginning for all"
+    assert [picture.prompts[-1] for picture in made.pictures] == [scene.prompt for scene in gathering.scenes]
+
+
+def test_the_planner_never_lets_far_prompts_share() -> None:
+    """On words alone, as a leader sees them whose engine is cold."""
+    planner = Planner({scene.prompt: b"" for scene in scenes_for_testing()}, "model", None)
+    found = sort_out("far", lambda a, b: planner.steps(a, b, "ddim", 11, "fast"), planner.similarity)
+    assert found.pairs >= 1000 and found.linked == 0, found.linked_ones

@@ -242,3 +242,33 @@ def test_a_probe_is_asked_where_it_was_measured_and_sees_only_shared_words() -> 
     assert dict(draft.leaves) == {"a": 6, "b": 6, "c": 3, "d": 2}
     assert draft.forecast.denoiser_calls == 3 + 8 + 8 + 8 + 9, "what the table gives is promised, a probe may add to it"
     assert draft.forecast.step_seconds == pytest.approx(2 / 10.0), "the lease bears the look"
+
+
+STAYS = Calibration(
+    model="0" * 64, guidance=3.0, pairs=9, seed=0,
+    rows=(
+        Row(
+            scheduler="ddim", total=11, quality="balanced", bands=(Band(similarity=0.5, part=0.1),), look=1,
+            stays=(Stay(difference=0.2, part=0.9),),
+        ),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("edge_steps_per_second", "probed"), [(10.0, {"a", "b"}), (3.0, set())])
+def test_a_probe_lets_nobody_stay_so_long_that_it_is_late(edge_steps_per_second: float, probed: set[str]) -> None:
+    devices = (
+        (NodeId("A"), device(offers=False)),
+        (NodeId("B"), device(offers=False)),
+        (NodeId("EDGE"), device(edge_steps_per_second, joules_per_step=0.1)),
+    )
+    requests = (ask("a", "apple on table"), ask("b", "lemon on table"))
+    (draft,) = make_plan(MakePlan(1, requests, devices), SETTINGS, Allowance(lambda _: STAYS)).drafts
+    assert (draft.probed, draft.shared_steps) == (probed, 9 if probed else 1)
+
+
+def test_a_probe_compares_so_it_looks_at_nobody_alone() -> None:
+    requests = (ask("a", "apple on table"), ask("b", "lemon on table", shared=1))
+    devices = tuple((NodeId(name), device()) for name in "AB")
+    (draft,) = make_plan(MakePlan(1, requests, devices), SETTINGS, Allowance(lambda _: STAYS)).drafts
+    assert (draft.probed, dict(draft.leaves)) == (frozenset(), {"a": 1, "b": 1})

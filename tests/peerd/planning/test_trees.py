@@ -70,9 +70,10 @@ def check(tree: Branch, table: Mapping[RequestId, Mapping[RequestId, float]]) ->
 
     def inside(branch: Branch) -> None:
         assert dict(branch.leaves)[branch.lead] == branch.stop
-        assert all(branch.start <= step < TOTAL for _, step in branch.leaves)
+        least = branch.start + 1 if branch.start else 0
+        assert all(least <= step < TOTAL for _, step in branch.leaves), "who leaves at once never came"
         for below in branch.branches:
-            assert branch.start <= below.start <= branch.stop
+            assert least <= below.start <= branch.stop
             inside(below)
 
     inside(tree)
