@@ -24,7 +24,7 @@ demo: $(READY)
 	@$(BIN)/peerd demo --out demo-out
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 bench: $(READY)
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; PYTHONPATH=.:protocol $(BIN)/python $$script || exit 1; done
