@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="one a core (2)")
     parser.add_argument("--parts", help="make only these, by the names that the progress shows; comma between (all)")
     options = parser.parse_args()
-    until = time.monotonic() + 60 * options.minutes
+    begun = time.monotonic()
+    until = begun + 60 * options.minutes
     warnings.filterwarnings("ignore")
     quiet()
     sampler, archive = Sampler(), open_archive()
@@ -56,7 +57,8 @@ def main() -> None:
     draw_sheet(sampler, Course(SCHEDULERS[0], STEPS, blended=True), near, RESULTS / "sheet.png")
     found = report.write(study, RESULTS, missing, off, study.seeds_apart())
     print("\n".join(goals_table(found)))
-    print(f"\nWritten to {RESULTS / report.PAGE}; what was measured is kept in {STATE}.")
+    print(f"\n{(time.monotonic() - begun) / 60:.0f} minutes. Written to {RESULTS / report.PAGE}.")
+    print(f"What was measured is kept in {STATE}.")
     if any(missing.values()):
         print("Time ran out; run it again and it goes on. Missing:", missing)
 

@@ -18,8 +18,8 @@ from examples.quality.vocabulary import PLACE_NAMES, THINGS
 from peerd_protocol.plan import Quality
 
 WISHES: tuple[Quality, ...] = ("strict", "balanced", "fast")
-MEMBERS = 8
-"""Calls are counted as in a group of so many."""
+MEMBERS = 2
+"""Calls are counted as in a group of so many: it is pairs that are looked at, and a pair leaves together."""
 LOOK_CALLS = 0.5
 """A look at one member: a prediction without its negative half."""
 FIXED = (0, 3, 5, 7, 9)
@@ -38,6 +38,7 @@ class Way:
     name: str
     steps: Steps
     looks: int = 0
+    wish: Quality | None = None
 
     def calls(self, total: int) -> float:
         """Mean denoiser calls a picture in a group of MEMBERS."""
@@ -55,6 +56,19 @@ class Compared:
     rival: str
     rival_asked: Estimate
     difference: Estimate
+    unlike: int = 0
+    """Pairs for which a rival of the same wish decided otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a wish cost on pairs that calibration never saw: how much less often a picture is as asked than alone."""
+
+    wish: Quality
+    pairs: int
+    shared: float
+    """Mean steps."""
+    lost: Estimate
 
 
 def look_of(pair: Pair, course: Course, step: int) -> Look:
@@ -79,7 +93,19 @@ def compare(course: Course, way: Way, rivals: Sequence[Way], rival_name: str, fi
     return Compared(
         way.name, calls, bootstrapped([own[pair] for pair in whole]), rival_name, bootstrapped(list(mixed.values())),
         bootstrapped([own[pair] - mixed[pair] for pair in whole]),
+        sum(way.steps[pair] != rival.steps[pair] for rival in rivals if way.wish and rival.wish == way.wish
+            for pair in way.steps),
     )  # fmt: skip
+
+
+def kept(course: Course, way: Way, find: Find) -> Kept | None:
+    """What a table's wish cost; None where nothing of it is known."""
+    own = _marks(course, way, find)
+    alone = _marks(course, Way("alone", dict.fromkeys(own, 0)), find)
+    lost = [alone[pair] - own[pair] for pair in alone]
+    if way.wish is None or not lost:
+        return None
+    return Kept(way.wish, len(lost), sum(way.steps[pair] for pair in alone) / len(lost), bootstrapped(lost))
 
 
 def mixture(calls: float, offered: Sequence[float]) -> tuple[int, int, float]:
@@ -146,10 +172,10 @@ def ways(
 ) -> tuple[list[Way], list[Way], list[Way]]:
     """Fixed numbers, the table under each wish, the probe under each wish that the calibration probes."""
     fixed = [Way(f"fixed {step}", dict.fromkeys(pairs, step)) for step in FIXED]
-    tables = [Way(f"table, {wish}", {pair: table_steps(pair, wish) for pair in pairs}) for wish in WISHES]
+    tables = [Way(f"table, {wish}", {pair: table_steps(pair, wish) for pair in pairs}, wish=wish) for wish in WISHES]
     probes = [
         Way(f"probe, {wish}", {pair: probe_steps(pair, wish) for pair in pairs},
-            sum(table_steps(pair, wish) > 0 for pair in pairs))
+            sum(table_steps(pair, wish) > 0 for pair in pairs), wish)
         for wish in probed
     ]  # fmt: skip
     return fixed, tables, probes

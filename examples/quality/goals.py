@@ -112,9 +112,15 @@ def _far(row: Sorted) -> Goal:
 def _probe(scheduler: str, all_rows: Sequence[Compared]) -> Goal:
     asked = f"{scheduler}: the probe at least as good as the table, at equal calls"
     rows = [row for row in all_rows if row.rival == "table"]
+    if not all_rows:
+        return Goal(asked, "", None)
     if not rows:
-        said = "nobody is probed: calibrating found no look that knows more than the table" if all_rows else ""
-        return Goal(asked, said, None)
-    said = "; ".join(f"{row.way}, {row.calls:.2f} calls: {row.difference.signed()}" for row in rows)
-    worse = [row.way for row in rows if row.difference.mean < 0]
-    return Goal(asked, said, not worse, f"worse: {', '.join(worse)}" if worse else "")
+        why = "calibrating found no look that is worth its calls, so the table decides: what looks could bring is below"
+        return Goal(asked, "nobody is probed", False, why)
+    said = "; ".join(
+        f"{row.way}, {row.calls:.2f} calls, otherwise than the table for {row.unlike}: {row.difference.signed()}"
+        for row in rows
+    )
+    worse = [f"{row.way} is worse" for row in rows if row.difference.mean < 0]
+    idle = [f"{row.way} says what the table says" for row in rows if not row.unlike]
+    return Goal(asked, said, not worse and not idle, "; ".join(worse + idle))

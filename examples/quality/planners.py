@@ -53,7 +53,11 @@ class Planner:
         return [wish for wish in wishes if calibration.looks(self.measured, scheduler, steps, wish)]
 
     def probed(self, pair: Pair, scheduler: str, steps: int, wish: Quality, seen: Callable[[int], float | None]) -> int:
-        """After which step the member leaves when a probe may look: the ceiling, or sooner by what it sees."""
+        """After which step a pair parts when a probe may look: at the ceiling, or sooner by what it sees.
+
+        The two differences are told in units of their mean, so that of the lead is known; whoever differs more leaves
+        first, and who is left alone leaves too.
+        """
         near = self.similarity(pair.lead, pair.member)
         if near < PlanSettings().similar_min:
             return 0
@@ -61,7 +65,7 @@ class Planner:
         for glance in calibration.looks(self.measured, scheduler, steps, wish):
             difference = seen(glance.step)
             if difference is not None and most > glance.step:
-                most = min(most, stay(Look(glance.step, glance.stays), difference))
+                most = min(most, stay(Look(glance.step, glance.stays), max(difference, 2.0 - difference)))
         return most
 
     def share(self, gathering: Gathering, scheduler: str, steps: int, quality: Quality) -> Shared:

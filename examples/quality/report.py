@@ -9,6 +9,7 @@ from examples.quality.curve import FRACTIONS, Course
 from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, plain, table, title
 from examples.quality.goals import Goal, goals, goals_table
 from examples.quality.study import MEMBERS, SCHEDULERS, SHORT, STEPS, Study
+from peerd.planning.calibration import WISHES
 
 PAGE, MARK = "quality.md", "<!-- written by make quality -->"
 HEAD = f"""# What sharing costs, measured
@@ -21,14 +22,16 @@ far ones neither.
 
 Who judges: a small classifier that was trained on renderings and never on generated pictures
 (`examples/embedded_model/judge.py`). Who groups: the planner, with WordNet's graph and the model's own text encoder.
-They are different models, and neither sees what the other knows. Calibration measures on one half of all prompts;
-everything here is of the other half.
+They are different models, and neither sees what the other knows. Calibration measured CALIBRATED pairs of one half of
+all prompts; everything here is of the other half. Model MODEL.
 
 - *As asked*: the judge sees the right thing in the right place. *Leak*: it sees the other prompt's thing instead (of
   two prompts for one thing: the other's place).
 - *Distance*: the finished latent's rms from the one made alone (0: the same picture; two seeds of one prompt: SEEDS).
 - *At equal calls*: alone with as many steps as the group's denoiser calls divided by its members; where that is no
   whole number, so many of the runs take the next one that the mean is the same.
+- *8 members*: these pictures are of two prompts, their calls are counted as if eight shared the beginning. The sets of
+  eight below are whole.
 - The blended curves hold {MEMBERS * 3 * len(FRACTIONS) * len(SCHEDULERS):,} members' pictures, each beside its own
   made alone.
 - Brackets: 95 % intervals over {MEMBERS} redrawn prompt pairs a class (for sets, over redrawn sets), never over
@@ -38,8 +41,10 @@ everything here is of the other half.
 TREES = """*Ways*: wishes for 5 to 11 kin things in one place, each said in several ways (a kitten, a red bird, a nice
 cat). *Things*: different things of every kind, in one place or in two that are alike. Calls are counted on the trees as
 they ran."""
-DECIDES = f"""Near and middle pairs that the planner lets share; calls as in a group of {deciding.MEMBERS}, a probe's
-look counted as {deciding.LOOK_CALLS}. Each against what is offered beside it, mixed so that it makes as many calls."""
+DECIDES = f"""COUNT near and middle pairs that the planner lets share, as groups of {deciding.MEMBERS}; a probe's
+look at each counted as {deciding.LOOK_CALLS} calls. Each against what is offered beside it, mixed so that it makes as
+many calls."""
+KEPT = """What each wish cost on these pairs, by the judge, against what it allows:"""
 HINDSIGHT = """the most that a look could bring, its bound chosen from these very outcomes; what has to choose
 beforehand does no better:"""
 FORESIGHT = """Whether either can know beforehand which members come out as asked (0.5: by chance):"""
@@ -58,7 +63,10 @@ def write(study: Study, folder: Path, missing: dict[str, int], differs: float, s
     sorted_out = study.sorted_out()
     compared = {name: study.compared(name) for name in SCHEDULERS}
     found = goals(blended, eights, trees, sorted_out, compared)
-    lines = [HEAD.replace("SEEDS", f"{seeds:.2f}"), "## Goals", "", *goals_table(found), ""]
+    measured = study.planner.measured
+    head = HEAD.replace("SEEDS", f"{seeds:.2f}").replace("MODEL", study.planner.model[:12])
+    head = head.replace("CALIBRATED", str(measured.pairs if measured else "no"))
+    lines = [head, "## Goals", "", *goals_table(found), ""]
     if any(missing.values()):
         short = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
         lines += [f"Time ran out before these pictures were made: {short}. Run it again: it goes on from there.", ""]
@@ -86,7 +94,8 @@ def write(study: Study, folder: Path, missing: dict[str, int], differs: float, s
     lines += ["## Sets of eight kin things in one place", "", *sets_report.table(eights), ""]
     lines += ["## Trees: sets of 16, 24 and 32", "", TREES, "", *sets_report.table(trees), ""]
     lines += ["## Whom the planner lets share", "", *far.table(sorted_out), ""]
-    lines += ["## Who decides: fixed, table, probe", "", DECIDES, ""]
+    decides = DECIDES.replace("COUNT", str(len(study.linked(SCHEDULERS[0]))))
+    lines += ["## Who decides: fixed, table, probe", "", decides, ""]
     for name, rows in compared.items():
         lines += [
             f"{name}:",
@@ -98,6 +107,15 @@ def write(study: Study, folder: Path, missing: dict[str, int], differs: float, s
             ),
             "",
         ]
+    lines += [KEPT, "", "| scheduler, wish | may lose | pairs | steps shared | lost | kept |", "|---" * 6 + "|"]
+    for name in SCHEDULERS:
+        for row in study.wishes_kept(name):
+            verdict = "yes" if row.lost.mean <= WISHES[row.wish] else "**no**"
+            lines.append(
+                f"| {name}, {row.wish} | {100 * WISHES[row.wish]:.0f} | {row.pairs} | {row.shared:.2f} of {STEPS} | "
+                f"{row.lost.signed()} | {verdict} |"
+            )
+    lines.append("")
     for name in SCHEDULERS:
         lines += [f"{name}: {HINDSIGHT}", "", *deciding.table(study.hindsight(name)), ""]
     lines += [FORESIGHT, "", "| scheduler, shared | who foresees | area under the curve |", "|---|---|---|"]

@@ -26,9 +26,9 @@ from peerd_protocol.plan import Quality
 
 STEPS = 11
 SCHEDULERS = ("ddim", "euler_a")
-MEMBERS = 204
-"""Members of the curve, each with a near, a middle and a far lead: 204 pairs of each class."""
-ROUND = 34
+MEMBERS = 220
+"""Members of the curve, each with a near, a middle and a far lead: 220 pairs of each class."""
+ROUND = 44
 SHORT_MEMBERS = 100
 LOOKS = (1, 4)
 """Where a look's foresight is measured, whether or not the calibration makes use of it."""
@@ -188,6 +188,12 @@ class Study:
         rows = [deciding.compare(course, way, fixed, "fixed", find) for way in tables]
         rows += [deciding.compare(course, way, [*tables, fixed[0]], "table", find) for way in probes]
         return rows + [deciding.compare(course, way, fixed, "fixed", find) for way in probes]
+
+    def wishes_kept(self, scheduler: str) -> list[deciding.Kept]:
+        """What the table's answers cost under each wish, by the judge."""
+        course, (_, tables, _) = Course(scheduler, STEPS, blended=True), self.ways(scheduler)
+        found = [deciding.kept(course, way, self.archive.find) for way in tables]
+        return [row for row in found if row is not None]
 
     def _planned(self, scheduler: str, gatherings: Sequence[Gathering]) -> dict[str, list[Shared]]:
         """By wish: as the planner shares them, with what the calibration allows."""

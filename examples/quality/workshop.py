@@ -7,8 +7,7 @@ from pathlib import Path
 
 from examples.quality.archive import Archive
 from examples.quality.vocabulary import CHECKPOINT
-from peerd.engine.model_folder import EMBEDDED_FOLDER, model_digest
-from peerd.models import calibrations
+from peerd.engine.model_folder import CALIBRATION_FILE, EMBEDDED_FOLDER, model_digest
 from peerd.planning import calibration
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,7 +27,9 @@ def open_archive() -> Archive:
     return Archive(STATE / "seen.sqlite", f"{model()} {judge} guidance 3")
 
 
-def calibrated() -> calibration.Calibration | None:
-    """What comes with the model, whatever this machine's owner measured."""
-    data = calibrations.read(STATE, model(), EMBEDDED_FOLDER)
-    return None if data is None else calibration.parse(data)
+def calibrated() -> calibration.Calibration:
+    """What comes with the model, whatever this machine's owner measured; an error if it is of other weights."""
+    found = calibration.parse((EMBEDDED_FOLDER / CALIBRATION_FILE).read_bytes())
+    if found.model != model():
+        raise SystemExit("The shipped calibration is of other weights; measure it anew: peerd models calibrate --ship")
+    return found

@@ -20,6 +20,7 @@ class Departures:
                 raise EngineError(
                     f"The call takes {total} scheduler steps; nobody can leave it after step {leave.step}."
                 )
+        self._blended = not prompt
         self._steps = {leave.name: leave.step for leave in leaves}
         # The run's own prompt differs in nothing from itself.
         self._prompts = {leave.name: leave.prompt for leave in leaves if leave.prompt not in ("", prompt)}
@@ -55,6 +56,18 @@ class Departures:
         for name, prompt in self._prompts.items():
             if prompt in differences and self._steps[name] > step:
                 self._steps[name] = min(self._steps[name], stay(self._looks[step], differences[prompt]))
+        self._leave_nobody_alone(step)
+
+    def _leave_nobody_alone(self, step: int) -> None:
+        """Who would stay as the only one leaves with those before: steps that nobody else needs save nothing, and the
+        own prompt runs them better than a mean of all. A run of somebody's own prompt is at home, and a branch is more
+        than one.
+        """
+        last = self.last
+        staying = [] if last is None else self.at(last)
+        if self._blended and len(staying) == 1 and staying[0] in self._prompts:
+            before = [leaves_at for name, leaves_at in self._steps.items() if name != staying[0]]
+            self._steps[staying[0]] = min(self._steps[staying[0]], max(step, *before, 0))
 
 
 def stay(look: Look, difference: float) -> int:

@@ -28,9 +28,9 @@ class Outcome:
 def fit(scheduler: str, total: int, outcomes: Sequence[Outcome], seed: int) -> tuple[Row, ...]:
     """A row for each wish. Sides that are not their own even alone say nothing of sharing, and are left out."""
     pictures = [
-        Picture(number, outcome.similarity, largest, differences)
+        Picture(number, outcome.similarity, largest, tuple(map(max, *outcome.differences)))
         for number, outcome in enumerate(outcomes)
-        for largest, differences in zip(outcome.largest, outcome.differences, strict=True)
+        for largest in outcome.largest
         if largest >= 0
     ]
     return tuple(_row(scheduler, total, quality, wish, pictures, seed) for quality, wish in WISHES.items())

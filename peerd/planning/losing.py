@@ -20,7 +20,11 @@ UNSEEN_LOSS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One side of a pair; `pair` says which. After `largest` shared steps the picture was still its own."""
+    """One side of a pair; `pair` says which. After `largest` shared steps the picture was still its own.
+
+    `differences` are what each look saw of the side that differs more: that one leaves first, and who is left alone in
+    a shared beginning leaves too.
+    """
 
     pair: int
     similarity: float

@@ -1,7 +1,8 @@
 """What a probe's look is worth: who may stay how long by the difference it sees, and whether that beats the words.
 
-A look tells the members of one group apart, so each group has near ones and far ones, and what is lost is bounded over
-all of them together; a band of words may be all that a group has, so bands are bounded each. Nobody stays longer than
+A look tells the members of one group apart. Of a pair both leave together, when the one that differs more has to: that
+one's difference counts for both (`losing.Picture`). What is lost is bounded over all of them together; a band of words
+may be all that a group has, so bands are bounded each. Nobody stays longer than
 the most similar may by their words: the model that looks is also the one that judged the outcome, so whom it picks it
 judges too kindly, and late steps forgive nothing. A look is used where, over pairs that it was not fitted to, it saves
 more calls than the words do, its own included, and loses no more than wished.
@@ -22,8 +23,9 @@ CLASSES = 5
 FOLDS = 5
 LOOK_CALLS = 0.5
 """What a look at one prompt costs: a prediction without its negative half."""
-GROUP = 4
-"""Members of a group by which calls are counted: a shared step saves each of them all but so many parts of one."""
+GROUP = 2
+"""Members of a group by which calls are counted: a shared step saves each of them all but so many parts of one. What
+was measured are pairs; in larger groups a look costs each member as much and brings more."""
 LOOK_STEPS = LOOK_CALLS / (1 - 1 / GROUP)
 """Shared steps that a look must bring each member."""
 

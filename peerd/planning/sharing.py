@@ -4,6 +4,7 @@ A plan that saves neither joules nor time, or that makes any member wait longer 
 every member asked for shared steps. Never here: who is similar (`live_groups`), or how seconds add up (`forecast`).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ from peerd.planning.settings import PlanSettings
 from peerd.planning.trees import Branch
 from peerd_protocol.events import Draft
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.plan import Forecast, Request
+from peerd_protocol.plan import Call, Forecast, Request
 
 CANDIDATES_MAX = 8
 """An offer takes up to two seconds to be declined by silence; after so many everyone is better off alone."""
@@ -76,7 +77,7 @@ def share(tree: Branch, table: Table, index: int) -> list[Draft] | Refused:
             break
     forecast.take(load, best)
     reason = "as asked" if forced else _praise(before, best)
-    promise = forecast.promise(before, best, 0.0)
+    promise = _with_looks(forecast.promise(before, best, 0.0), len(probed), load, candidates[0], parts[0].call)
     named = [table.requests[name].call.seed for name in tree.members if not table.requests[name].seed_free]
     seed = named[0] if named else table.requests[tree.members[0]].call.seed
     orders = {tree.lead: candidates} | {
@@ -128,6 +129,13 @@ def _drafts(
 
     add(tree, None)
     return drafts
+
+
+def _with_looks(promise: Forecast, count: int, load: Load, node: NodeId, call: Call) -> Forecast:
+    """What is promised, with the calls and joules of looks at so many members; seconds leave room for them anyway."""
+    calls = math.ceil(LOOK_CALLS * count)
+    joules = round(promise.joules + LOOK_CALLS * count * load.joules_per_call(node, call), 4)
+    return msgspec.structs.replace(promise, denoiser_calls=promise.denoiser_calls + calls, joules=joules)
 
 
 def _probed(branch: Branch, table: Table) -> dict[RequestId, int]:

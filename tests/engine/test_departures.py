@@ -45,6 +45,26 @@ def test_the_run_ends_when_all_have_left() -> None:
     assert departures.last == 5
 
 
+def blend_of(*leaves: Leave) -> Departures:
+    return Departures("", leaves, (LOOK,), 0, 11)
+
+
+def test_nobody_stays_alone_in_a_beginning_that_is_nobodys_own() -> None:
+    apple, lemon, car = (Leave(name=prompt, step=8, prompt=prompt) for prompt in (APPLE, LEMON, CAR))
+    three = blend_of(apple, lemon, car)
+    three.learn(2, {APPLE: 0.05, LEMON: 0.3, CAR: 0.9})
+    assert (three.at(2), three.at(5)) == ((CAR,), (APPLE, LEMON))
+    two = blend_of(apple, car)
+    two.learn(2, {APPLE: 0.05, CAR: 0.9})
+    assert two.last == 2
+
+
+def test_a_branch_is_not_alone() -> None:
+    with_branch = blend_of(Leave(name=CAR, step=8, prompt=CAR), Leave(name="branch", step=7))
+    with_branch.learn(2, {CAR: 0.9})
+    assert (with_branch.at(2), with_branch.at(7)) == ((CAR,), ("branch",))
+
+
 def test_who_leaves_with_the_look_is_not_asked() -> None:
     assert of(Leave(name="soon", step=2, prompt=CAR)).prompts == ()
 
