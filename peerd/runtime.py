@@ -1,8 +1,12 @@
 """The loop: events in, actions out, carried out in order.
 
-Here lives the one queue of the daemon, its clock, and the tasks that long actions run in. Whatever happens becomes an
-event; `Node.step` answers with actions; `Hands` carry them out. What is to be remembered, and what a plan promises, is
-on disk before anything that follows it.
+Here lives the clock of the daemon, and the tasks that long actions run in. Whatever happens becomes an event;
+`Node.step` answers with actions; `Hands` carry them out. What is to be remembered, and what a plan promises, is on
+disk before anything that follows it.
+
+A hand that fails as nobody foresaw fails alone: the traceback is logged, and the node hears that this action failed,
+as it would of a broken engine. Two defects still end the daemon, since nothing true could be told of them: one in
+`Node.step`, and a write that fails otherwise than by a full disk.
 
 A full disk owes those writes. While it does, this node says nothing to peers, who go on without it as if it were
 away, and runs nothing; its own people hear why. Never here: a rule of the protocol, or how one action is done.
@@ -14,6 +18,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
+from peerd.inbox import Inbox
 from peerd.state_file import NoRoomError
 from peerd_protocol.actions import (
     Action,
@@ -34,7 +39,7 @@ from peerd_protocol.actions import (
     Warn,
 )
 from peerd_protocol.errors import LocalError
-from peerd_protocol.events import DeliveryFailed, Event, Leaving, Ticked, WorkFailed
+from peerd_protocol.events import Considered, DeliveryFailed, Event, Leaving, Planned, Ticked, WorkFailed
 from peerd_protocol.node import Node
 
 log = logging.getLogger("peerd.runtime")
@@ -43,8 +48,8 @@ TICK_S = 0.1
 """The coarsest clock that the election's stagger of 0.25 s bears; an idle daemon stays below 1 % of a core with it."""
 DISK_RETRY_S = 0.5
 """Between two tries of a disk that was full."""
-EVENTS_MAX = 10_000
-"""Events waiting for the loop. Beyond it messages of peers are dropped, as a network may drop them."""
+BUG = "a bug of peerd"
+"""Whose fault it is, in logs and reasons; no story with real daemons ends well if one of them logged this."""
 
 
 def boot_time_s() -> float:
@@ -79,21 +84,22 @@ class Runtime:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_MAX)
+        self._inbox = Inbox()
         self._works: dict[str, asyncio.Task[None]] = {}
         self._owed: list[Write] = []
         self._refused = ""
         """The disk's sentence while anything is owed."""
         self._retry_s = 0.0
         self._stopping = asyncio.Event()
-        self.dropped_events = 0
+
+    @property
+    def dropped_messages(self) -> int:
+        """Messages of peers that were lost because too many of them waited."""
+        return self._inbox.dropped_messages
 
     def post(self, event: Event) -> None:
-        """Something happened. Never blocks; a full queue drops the event and counts it."""
-        try:
-            self._events.put_nowait(event)
-        except asyncio.QueueFull:
-            self.dropped_events += 1
+        """Something happened. Never blocks; only messages of peers may be lost (`inbox`)."""
+        self._inbox.put(event)
 
     def stop(self) -> None:
         """Say goodbye and end `run`."""
@@ -103,12 +109,8 @@ class Runtime:
     async def run(self, hands: Hands) -> None:
         """The loop. Ends after `stop`; every task it started has ended by then."""
         async with asyncio.TaskGroup() as tasks:
-            while not (self._stopping.is_set() and self._events.empty()):
-                event: Event | None
-                try:
-                    event = await asyncio.wait_for(self._events.get(), TICK_S)
-                except TimeoutError:
-                    event = None
+            while not (self._stopping.is_set() and self._inbox.empty):
+                event = await self._inbox.take(TICK_S)
                 actions = self.node.step(Ticked(boot_time_s()))
                 if event is not None:
                     actions += self.node.step(event)
@@ -127,10 +129,13 @@ class Runtime:
             if batch:
                 self._write(batch, hands)
                 batch = []
-            if self._refused:
-                self._do_without_disk(action, hands, tasks)
-            else:
-                self._do(action, hands, tasks)
+            try:
+                if self._refused:
+                    self._do_without_disk(action, hands, tasks)
+                else:
+                    self._do(action, hands, tasks)
+            except Exception as error:
+                self._went_wrong(action, error)
         if batch:
             self._write(batch, hands)
 
@@ -151,14 +156,8 @@ class Runtime:
     def _do_without_disk(self, action: Action, hands: Hands, tasks: asyncio.TaskGroup) -> None:
         """Nothing that follows an owed write may leave or start."""
         match action:
-            case Send() | ShareRoster() | MergeRoster():
-                pass  # peers say again what they need to
-            case Keep():
-                pass
-            case Denoise() | Recall():
-                self.post(WorkFailed(action.work, self._refused))
-            case Deliver():
-                self.post(DeliveryFailed(action.request.id, self._refused))
+            case Send() | ShareRoster() | MergeRoster() | Keep() | Denoise() | Recall() | Deliver():
+                self._give_up(action, self._refused)  # peers say again what they need to
             case _:
                 self._do(action, hands, tasks)
 
@@ -183,15 +182,15 @@ class Runtime:
             case Consider():
                 self.post(hands.consider(action))
             case MakePlan():
-                self._start(tasks, f"plan/{action.batch}", hands.make_plan(action))
+                self._start(tasks, f"plan/{action.batch}", action, hands.make_plan(action))
             case Denoise():
-                self._start(tasks, action.work, hands.denoise(action))
+                self._start(tasks, action.work, action, hands.denoise(action))
             case Keep():
-                self._start(tasks, f"keep/{action.entry.digest}", hands.keep(action))
+                self._start(tasks, f"keep/{action.entry.digest}", action, hands.keep(action))
             case Recall():
-                self._start(tasks, action.work, hands.recall(action))
+                self._start(tasks, action.work, action, hands.recall(action))
             case Deliver():
-                self._start(tasks, f"deliver/{action.request.id}", hands.deliver(action))
+                self._start(tasks, f"deliver/{action.request.id}", action, hands.deliver(action))
             case Halt():
                 if work := self._works.get(action.work):
                     work.cancel()
@@ -200,10 +199,41 @@ class Runtime:
             case _:
                 assert_never(action)
 
-    def _start(self, tasks: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = tasks.create_task(work, name=name)
+    def _start(self, tasks: asyncio.TaskGroup, name: str, action: Action, work: Coroutine[Any, Any, None]) -> None:
+        task = tasks.create_task(self._to_its_end(action, work), name=name)
         self._works[name] = task
         task.add_done_callback(lambda done: self._works.pop(name, None) if self._works.get(name) is done else None)
+
+    async def _to_its_end(self, action: Action, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._went_wrong(action, error)
+
+    def _went_wrong(self, action: Action, error: Exception) -> None:
+        """Nobody foresaw this, so it is a bug of ours: it is told loudly, and ends this action alone."""
+        log.error("%s failed by %s; please report it with what follows", type(action).__name__, BUG, exc_info=error)
+        # Only its kind is told: the text of an error may hold words of somebody else's prompt.
+        self._give_up(action, f"{BUG} ({type(error).__name__}); the log of that device says more")
+
+    def _give_up(self, action: Action, reason: str) -> None:
+        if (event := failure_of(action, reason)) is not None:
+            self.post(event)
+
+
+def failure_of(action: Action, reason: str) -> Event | None:
+    """What the node hears of an action that could not be done; nothing of one whose result nobody waits for."""
+    match action:
+        case MakePlan():
+            return Planned(action.batch, (), tuple((request.id, reason) for request in action.requests))
+        case Denoise() | Recall():
+            return WorkFailed(action.work, reason)
+        case Deliver():
+            return DeliveryFailed(action.request.id, reason)
+        case Consider():
+            return Considered(action.offer.group, action.offer.attempt, False, reason)
+        case _:
+            return None
 
 
 def _without_outdated(owed: list[Write]) -> list[Write]:

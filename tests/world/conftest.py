@@ -8,7 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from peerd.demo.cluster import Cluster
+from peerd.runtime import BUG
 from tests.world.asking import ask
+
+_told: set[tuple[str, int]] = set()
+"""Bugs that an earlier story failed for: the log's path and the line's number."""
 
 SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
 
@@ -24,3 +28,15 @@ def real_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for warming in [ask(node, "apple on table", steps=3, shared=0) for node in three.nodes]:
             warming.finished()
         yield three
+
+
+@pytest.fixture(autouse=True)
+def no_daemon_has_a_bug(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A daemon outlives a hand that fails as nobody foresaw. A story does not: it shows what the daemon logged."""
+    yield
+    for log in tmp_path_factory.getbasetemp().glob("*/*.log"):
+        lines = log.read_text(errors="replace").splitlines()
+        for number, line in enumerate(lines):
+            if BUG in line and (str(log), number) not in _told:
+                _told.add((str(log), number))
+                pytest.fail(f"{log.stem} has a bug:\n" + "\n".join(lines[number : number + 60]))
