@@ -5,6 +5,7 @@ import struct
 from collections.abc import Sequence
 
 from peerd.planning.allowance import Allowance
+from peerd.planning.calibration import Band, Calibration, Row
 from peerd.planning.planner import make_plan
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.actions import MakePlan
@@ -15,6 +16,33 @@ from peerd_protocol.profile import Profile
 
 MODEL = "model"
 SETTINGS = PlanSettings()
+WHOLE_SET = (
+    *("kitten on the grass", "a cat on the grass", "a fluffy kitten on grass", "a grey cat on the grass"),
+    *("cat on the lawn", "a tabby cat on the grass", "a sleeping kitten on the grass", "a tomcat on the grass"),
+    *("puppy on the grass", "a dog on the grass", "a brown dog on grass", "a small puppy on the grass"),
+    *("a hound on the grass", "a terrier on the grass", "a wet dog on the grass", "a poodle on the grass"),
+    *("apple on the table", "a red apple on a table", "a green apple on the table", "a lemon on the table"),
+    *("a ripe lemon on the table", "an orange on the table", "a pear on the table", "two apples on the table"),
+    *("a plum on the table", "a peach on the table", "a fig on the table", "a bowl on the table"),
+    *("a cup on the table", "a mug on the table", "a teacup on the table", "a glass on the table"),
+)
+"""Things and places that people type, said in several ways: as many as may be one group."""
+
+GRADED = Calibration(
+    model="0" * 64,
+    guidance=3.0,
+    pairs=1,
+    seed=1,
+    rows=(
+        Row(
+            scheduler="ddim",
+            total=20,
+            quality="balanced",
+            bands=(Band(0.9, 0.8), Band(0.75, 0.65), Band(0.6, 0.45), Band(0.45, 0.2)),
+        ),
+    ),
+)
+"""The nearer, the longer: what a model allows that was measured over many pairs."""
 UNCALIBRATED = Allowance(lambda _: None)
 
 

@@ -11,42 +11,18 @@ import pytest
 
 import peerd.engine.embedded
 from peerd.planning.allowance import Allowance
-from peerd.planning.calibration import Band, Calibration, Row, parse
+from peerd.planning.calibration import Calibration, parse
 from peerd.planning.planner import make_plan
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.actions import Denoise, MakePlan
 from peerd_protocol.events import Draft
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.plan import Call
+from tests.peerd.planning.people import GRADED, WHOLE_SET
 from tests.protocol.little_world import LittleWorld, picture_request
 
 NODES = ("ann", "bob", "eve", "kim", "max")
-TOTAL = 20
-PROMPTS = (
-    *("kitten on the grass", "a cat on the grass", "a fluffy kitten on grass", "a grey cat on the grass"),
-    *("cat on the lawn", "a tabby cat on the grass", "a sleeping kitten on the grass", "a tomcat on the grass"),
-    *("puppy on the grass", "a dog on the grass", "a brown dog on grass", "a small puppy on the grass"),
-    *("a hound on the grass", "a terrier on the grass", "a wet dog on the grass", "a poodle on the grass"),
-    *("apple on the table", "a red apple on a table", "a green apple on the table", "a lemon on the table"),
-    *("a ripe lemon on the table", "an orange on the table", "a pear on the table", "two apples on the table"),
-    *("a plum on the table", "a peach on the table", "a fig on the table", "a bowl on the table"),
-    *("a cup on the table", "a mug on the table", "a teacup on the table", "a glass on the table"),
-)
-GRADED = Calibration(
-    model="0" * 64,
-    guidance=3.0,
-    pairs=1,
-    seed=1,
-    rows=(
-        Row(
-            scheduler="ddim",
-            total=TOTAL,
-            quality="balanced",
-            bands=(Band(0.9, 0.8), Band(0.75, 0.65), Band(0.6, 0.45), Band(0.45, 0.2)),
-        ),
-    ),
-)
-"""The nearer, the longer: what a model allows that was measured over many pairs."""
+TOTAL = GRADED.rows[0].total
 
 
 class Planner:
@@ -74,12 +50,12 @@ class Planner:
     def begins(self, draft: Draft, step: int) -> str:
         """What the checkpoint at a step of a draft tells of itself: by whose prompts it came to be."""
         before = self.begins(self.drafts[draft.parent], draft.start) + "+" if draft.parent is not None else ""
-        return f"{before}{PROMPTS[int(draft.lead)]}@{step}"
+        return f"{before}{WHOLE_SET[int(draft.lead)]}@{step}"
 
     def pictures(self) -> dict[RequestId, str]:
         """How each picture must have come to be."""
         return {
-            request: f"{self.begins(draft, step) if step else 'noise'}->{PROMPTS[int(request)]}#{draft.seed}"
+            request: f"{self.begins(draft, step) if step else 'noise'}->{WHOLE_SET[int(request)]}#{draft.seed}"
             for draft in self.drafts
             for request, step in draft.leaves
         }
@@ -94,12 +70,12 @@ def all_asked(plan: Callable[[MakePlan], tuple[Draft, ...]]) -> LittleWorld:
     world = LittleWorld(*NODES)
     world.drafts = plan
     world.elect()
-    for number, prompt in enumerate(PROMPTS):
+    for number, prompt in enumerate(WHOLE_SET):
         call = Call(
             model="m", prompt=prompt, steps=TOTAL, seed=41, guidance=3.0, scheduler="ddim", width=128, height=128
         )
         name, node = f"{number:02d}", NODES[number % len(NODES)]
-        wishes = {"call": call, "shared": None, "group_name": "set", "group_size": len(PROMPTS), "wait_ms": 10_000}
+        wishes = {"call": call, "shared": None, "group_name": "set", "group_size": len(WHOLE_SET), "wait_ms": 10_000}
         world.ask(node, picture_request(name, node, **wishes))
     world.run(0.2)
     world.run_until_nothing_is_open(200.0)
@@ -123,14 +99,14 @@ def test_thirty_two_prompts_of_people_become_trees_and_all_are_drawn_as_promised
             (picture,) = pictures
             drawn[request] = picture.decode()
     assert drawn == planner.pictures()
-    assert len(drawn) == len(PROMPTS)
+    assert len(drawn) == len(WHOLE_SET)
     counted = sum(calls_of(order) for place in world.places.values() for order in place.denoised)
-    assert planner.promised_calls < len(PROMPTS) * TOTAL
+    assert planner.promised_calls < len(WHOLE_SET) * TOTAL
     if any(draft.probed for draft in planner.drafts):  # nobody differs here, so whoever is looked at stays longer
         assert counted < planner.promised_calls
     else:
         assert counted == planner.promised_calls
-    print(f"{counted} calls of {len(PROMPTS) * TOTAL}, {len(planner.branches)} branches")
+    print(f"{counted} calls of {len(WHOLE_SET) * TOTAL}, {len(planner.branches)} branches")
 
 
 @pytest.mark.parametrize("calibration", [GRADED, shipped()], ids=["graded", "shipped"])
