@@ -50,6 +50,7 @@ def up(
     port: Annotated[int | None, typer.Option("--port", metavar="P", min=0, max=65_534, help="0: any free one.")] = None,
     peer: Annotated[list[str] | None, typer.Option("--peer", metavar="HOST:PORT", help="Dial this node too.")] = None,
     no_mdns: Annotated[bool, typer.Option("--no-mdns", help="Neither announce nor look by multicast.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run the daemon in the foreground; SIGTERM or Ctrl-C says goodbye."""
     from peerd.commands import output
@@ -57,7 +58,7 @@ def up(
     from peerd.config import UpOptions
 
     options = UpOptions(name=name, port=port, peers=tuple(peer or ()), mdns=not no_mdns)
-    _exit(output.run(lambda: run_up(options)))
+    _exit(output.run(lambda: run_up(options, as_json), as_json))
 
 
 @app.command()
@@ -243,6 +244,26 @@ def demo(
 def main() -> None:
     """The `peerd` program."""
     try:
-        app()
+        code = app(prog_name="peerd", standalone_mode=False)
     except KeyboardInterrupt:  # between two commands' own care: before one began or after it ended
-        sys.exit(130)
+        code = 130
+    except Exception as error:
+        code = _say_wrong_form(error)
+    sys.exit(code)
+
+
+def _say_wrong_form(error: Exception) -> int:
+    """What the parser finds wrong is told like every other error. Any other exception is a fault of ours: raised."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
+        raise error
+    from peerd.commands import output
+
+    words = sys.argv[1:]
+    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    context = getattr(error, "ctx", None)
+    form = context.command_path if context is not None else "peerd"
+    what = " ".join(format_message().split()).rstrip(".")
+    if not what:  # it has shown the help instead
+        return output.USAGE
+    return output.say_error(f"{what} (see `{form} --help`).", as_json, output.USAGE)

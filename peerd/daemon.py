@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -68,33 +69,39 @@ TOY_STEP_S = 0.02
 """The toy engine's step where nothing else is asked for: slow enough to be watched."""
 
 
-def main(options: UpOptions) -> int:
-    """`peerd up`: run until SIGTERM or SIGINT. Returns the exit code."""
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A daemon that can be asked. `endpoints` are `tcp://HOST:PORT`, the control endpoint first."""
+
+    name: str
+    id: NodeId
+    endpoints: tuple[str, ...]
+    home: Path
+    api: Path
+    """The API's socket."""
+
+
+def main(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:
+    """`peerd up`: run until SIGTERM or SIGINT. Raises PeerdError."""
     logging.basicConfig(
         stream=sys.stderr,
         level=os.environ.get("PEERD_LOG", "INFO").upper(),
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
     try:
-        asyncio.run(_run(options))
-    except PeerdError as error:
-        print(f"peerd: {error}", file=sys.stderr)
-        return 1
+        asyncio.run(_run(options, on_ready))
     except BaseExceptionGroup as errors:
         ours, others = errors.split(PeerdError)
         if ours is None or others is not None:
             raise
-        for leaf in _leaves(ours):
-            print(f"peerd: {leaf}", file=sys.stderr)
-        return 1
-    return 0
+        raise PeerdError(" ".join(str(leaf) for leaf in _leaves(ours))) from errors
 
 
-async def _run(options: UpOptions) -> None:
+async def _run(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:
     home = config.make_home(config.home())
     lock = config.lock_home(home)
     try:
-        async with _composed(home, config.read_config(home), options) as (runtime, hands):
+        async with _composed(home, config.read_config(home), options, on_ready) as (runtime, hands):
             await runtime.run(hands)
             sd_notify.stopping()
     finally:
@@ -102,7 +109,9 @@ async def _run(options: UpOptions) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIterator[tuple[Runtime, DaemonHands]]:
+async def _composed(
+    home: Path, settings: Config, options: UpOptions, on_ready: Callable[[Ready], None]
+) -> AsyncIterator[tuple[Runtime, DaemonHands]]:
     """Everything plugged together and running; closed in the opposite order."""
     async with contextlib.AsyncExitStack() as closing:
         name = options.name or settings.node.name or config.host_name()
@@ -222,7 +231,7 @@ async def _composed(home: Path, settings: Config, options: UpOptions) -> AsyncIt
         closing.push_async_callback(api.close)
         for task in (_pulse(runtime, profile), _measure_once(engine, paces, usual, profile)):
             closing.push_async_callback(_end, asyncio.create_task(task))
-        print(f"ready {name} {identity.node} {' '.join(transport.endpoints)}", flush=True)
+        on_ready(Ready(name, identity.node, tuple(transport.endpoints), home, socket_path(home)))
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
         yield runtime, hands
 

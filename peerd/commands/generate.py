@@ -1,12 +1,13 @@
 """`peerd generate`: ask, watch the picture sharpen, and say where it is.
 
-Ctrl-C cancels the request. Never here: what the options mean (`wishes.py`), or how anything is drawn (`screen/`).
+Ctrl-C cancels the request, whenever it comes. Never here: what the options mean (`wishes.py`), or how anything is
+drawn (`screen/`).
 """
 
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -32,9 +33,10 @@ def generate(prompt: str, words: Words, as_json: bool) -> int:
     client = Client(config.home())
     names = {member.id: member.name for member in client.view().members}
     tale = Tale(prompt)
-    with _sigterm_as_ctrl_c():
-        tale.request = client.submit(wish)
+    with _Interrupt() as interrupt:
         try:
+            with interrupt.later():
+                tale.request = client.submit(wish)
             with closing(client.follow(tale.request)) as notices:
                 _watch(notices, tale, names, None if as_json else screen())
         except KeyboardInterrupt:
@@ -112,7 +114,8 @@ def _between(notice: AnyNotice) -> bool:
 
 
 def _cancel(client: Client, tale: Tale, as_json: bool) -> int:
-    assert tale.request is not None
+    if tale.request is None:
+        return say_error("Interrupted before the daemon answered; what it accepted runs on.", as_json, INTERRUPTED)
     try:
         client.cancel(tale.request)
     except PeerdError as error:
@@ -120,15 +123,44 @@ def _cancel(client: Client, tale: Tale, as_json: bool) -> int:
     return say_error("Cancelled.", as_json, INTERRUPTED)
 
 
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """A terminated `generate` takes its request back too."""
+class _Interrupt:
+    """Ctrl-C and SIGTERM alike: a terminated `generate` takes its request back too.
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    The first one is a KeyboardInterrupt, and all that follow are ignored: taking back has its own bound.
+    """
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    def __init__(self) -> None:
+        self._waits = self._heard = False
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> "_Interrupt":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """The interrupt comes at the end of the block, for what is begun here has to be known to be taken back.
+
+        Whoever interrupts twice does not want to wait for it.
+        """
+        self._waits = True
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        self._waits = False
+        if self._heard:
+            self._interrupt()
+
+    def _hear(self, *_: object) -> None:
+        if self._waits and not self._heard:
+            self._heard = True
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> NoReturn:
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt

@@ -5,6 +5,7 @@ Every test runs the real program against the real API; only the desk behind it i
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from peerd.cli import app
 from peerd_protocol.notices import Failed, Queued
 from tests.peerd.api.conftest import run_api
 from tests.peerd.api.scripted import BOB, ScriptedDesk
@@ -39,6 +42,16 @@ def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.Comp
         text=True,
         timeout=RUN_S_MAX,
         check=False,
+    )
+
+
+def begin(home: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "peerd", *words],
+        env=_environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -104,13 +117,7 @@ def test_without_a_terminal_generate_writes_plain_lines(daemon: ScriptedDesk, tm
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_takes_the_request_back(daemon: ScriptedDesk, tmp_path: Path, ending: signal.Signals) -> None:
-    running = subprocess.Popen(
-        [sys.executable, "-m", "peerd", "generate", "forever"],
-        env=_environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = begin(tmp_path, "generate", "forever")
     assert running.stdout is not None
     assert "asked bob, the leader" in running.stdout.readline()
     running.send_signal(ending)
@@ -118,6 +125,33 @@ def test_ctrl_c_takes_the_request_back(daemon: ScriptedDesk, tmp_path: Path, end
     assert running.returncode == 130
     assert "Cancelled." in stderr
     assert daemon.cancelled[next(iter(daemon.wishes))].is_set()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_the_daemon_still_accepts_takes_the_request_back_too(
+    daemon: ScriptedDesk, tmp_path: Path, ending: signal.Signals
+) -> None:
+    daemon.accepts.clear()
+    running = begin(tmp_path, "generate", "forever")
+    assert daemon.asked.wait(RUN_S_MAX)
+    running.send_signal(ending)
+    daemon.accepts.set()
+    _, stderr = running.communicate(timeout=RUN_S_MAX)
+    assert (running.returncode, stderr) == (130, "peerd: Cancelled.\n")
+    assert daemon.cancelled[next(iter(daemon.wishes))].is_set()
+
+
+def test_a_second_ctrl_c_waits_for_no_answer(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    daemon.accepts.clear()
+    running = begin(tmp_path, "generate", "forever")
+    assert daemon.asked.wait(RUN_S_MAX)
+    assert running.stderr is not None
+    while not select.select([running.stderr], [], [], 0.1)[0]:  # two that come at once are one to the kernel
+        running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=RUN_S_MAX)
+    daemon.accepts.set()
+    assert (running.returncode, len(stderr.splitlines())) == (130, 1)
+    assert "Interrupted before the daemon answered" in stderr
 
 
 def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
@@ -164,9 +198,42 @@ def test_words_that_mean_nothing_are_one_sentence_and_exit_code_2(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["generate"], ["paint", "apple"], ["generate", "a", "--steps", "four"]])
-def test_forms_that_do_not_exist_are_exit_code_2(tmp_path: Path, words: list[str]) -> None:
-    assert peerd(tmp_path, *words).returncode == 2
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["generate"], "Missing argument 'PROMPT' (see `peerd generate --help`)."),
+        (["paint", "apple"], "No such command 'paint'"),
+        (["cache", "paint"], "No such command 'paint' (see `peerd cache --help`)."),
+        (["generate", "a", "--steps", "four"], "'--steps'"),
+        (["generate", "a", "--steps"], "'--steps'"),
+        (["generate", "a", "--paint"], "No such option: --paint"),
+        (["up", "--port", "99999"], "'--port'"),
+        (["status", "please"], "(please)"),
+    ],
+)
+def test_forms_that_do_not_exist_are_one_sentence_and_exit_code_2(
+    tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    done = peerd(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("peerd: ")
+    assert sentence in line
+    done = peerd(tmp_path, words[0], "--json", *words[1:])
+    assert done.returncode == 2
+    assert line == f"peerd: {json.loads(done.stdout)['error']}"
+
+
+def test_every_command_takes_json() -> None:
+    def leaves(command: Any) -> Iterator[Any]:
+        yield command
+        for child in getattr(command, "commands", {}).values():
+            yield from leaves(child)
+
+    forms = {leaf.name: {word for option in leaf.params for word in option.opts} for leaf in leaves(get_command(app))}
+    assert {name for name, words in forms.items() if "--json" not in words} == {"peerd", "models"}, (
+        "they only hold others"
+    )
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,21 @@ def test_one_home_has_one_daemon_and_a_port_one_listener(pair: Cluster, tmp_path
     assert len([line for line in stderr.splitlines() if line.startswith("peerd: ")]) == 1
 
 
+def test_up_tells_programs_where_it_is_and_why_it_can_not_be(pair: Cluster, tmp_path: Path) -> None:
+    running = start(tmp_path, "up", "--name", "solo", "--no-mdns", "--json")
+    assert running.stdout is not None
+    told = json.loads(running.stdout.readline())
+    view = NodeProcess("solo", tmp_path).client.view()
+    assert (told["name"], told["id"], told["endpoints"]) == ("solo", view.id, list(view.endpoints))
+    assert (told["home"], told["api"]) == (str(tmp_path), str(tmp_path / "api.sock"))
+    running.send_signal(signal.SIGTERM)
+    code, stdout, _ = end(running)
+    assert (code, stdout) == (0, "")
+    code, stdout, _ = end(start(pair["ada"], "up", "--json"))
+    assert code == 1
+    assert "already runs on" in json.loads(stdout)["error"]
+
+
 @pytest.mark.parametrize("goodbye", [signal.SIGTERM, signal.SIGINT])
 def test_up_says_when_it_is_ready_and_says_goodbye(tmp_path: Path, goodbye: signal.Signals) -> None:
     running = start(tmp_path, "up", "--name", "solo", "--no-mdns")

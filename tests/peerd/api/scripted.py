@@ -1,6 +1,7 @@
 """A desk that answers from a script, behind the real API on a real socket. Never here: assertions."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ KEPT = KeptView(
 )
 WORDS = "amber boat crane"
 PREVIEW_SIDE = 8
+ACCEPT_S_MAX = 20.0
 PREVIEW = bytes(range(192)) * (PREVIEW_SIDE * PREVIEW_SIDE * 3 // 192)
 
 
@@ -73,7 +75,10 @@ def story(shared: int = 2, total: int = 4) -> list[AnyNotice]:
 
 
 class ScriptedDesk:
-    """Tells `script` of every request; a request whose prompt is "forever" never ends unless it is cancelled."""
+    """Tells `script` of every request; a request whose prompt is "forever" never ends unless it is cancelled.
+
+    Submitting waits while `accepts` is not set.
+    """
 
     def __init__(self, script: Sequence[AnyNotice] | None = None) -> None:
         self.script = story() if script is None else list(script)
@@ -84,8 +89,12 @@ class ScriptedDesk:
         self.window_closed = asyncio.Event()
         self.answers: list[bool] = []
         self.kept: tuple[KeptView, ...] = (KEPT,)
+        self.accepts, self.asked = threading.Event(), threading.Event()
+        self.accepts.set()
 
     async def submit(self, wish: Wish) -> RequestId:
+        self.asked.set()
+        await asyncio.to_thread(self.accepts.wait, ACCEPT_S_MAX)
         if not wish.prompt.strip():
             raise LocalError("The prompt is empty; say what to draw.")
         request = RequestId(f"r{len(self.wishes) + 1}")
