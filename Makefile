@@ -14,9 +14,12 @@ export OMP_WAIT_POLICY := PASSIVE
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+# An environment that is there is kept, whichever Python made it: somebody may have put their own torch into it.
+$(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "peerd needs Python 3.11, 3.12 or 3.13; none was found on PATH."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
 

@@ -1,5 +1,6 @@
 """The house keeps its rules: floors, types, style, short rooms, and no heavy import where people wait."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,13 @@ def test_the_daemon_and_the_commands_import_no_torch() -> None:
     look = f"import sys, peerd.cli, peerd.daemon; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_the_readme_names_every_route_of_the_api() -> None:
+    from peerd.api.app import make_app
+    from tests.peerd.api.scripted import ScriptedDesk
+
+    told = (ROOT / "README.md").read_text()
+    routes = [str(getattr(route, "path", "")) for route in make_app(ScriptedDesk(), asyncio.Event()).routes]
+    assert routes
+    assert not [route for route in routes if f"{route.replace('{id}', 'ID')}`" not in told]
