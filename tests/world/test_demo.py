@@ -1,4 +1,7 @@
-"""`peerd demo` from outside: real daemons, real discovery, real channels; only the engine is the toy one."""
+"""`peerd demo` from outside: real daemons, real discovery, real channels.
+
+The engine is the toy one but in the last story, which is the whole demo with the model that ships.
+"""
 
 import hashlib
 import json
@@ -19,13 +22,18 @@ KEYS = {
 }
 
 
-def play(*words: str) -> dict[str, Any]:
-    with marked() as family:
+def play(*words: str, **environment: str) -> dict[str, Any]:
+    with marked(**environment) as family:
         done = family.run(*DEMO, *words, "--json")
         assert done.returncode == 0, done.stderr
         assert family.living() == [], "a demo that has ended leaves nothing behind"
     told: dict[str, Any] = json.loads(done.stdout)
     return told
+
+
+def pixels_sha256(path: str) -> str:
+    with Image.open(path) as opened:
+        return hashlib.sha256(opened.convert("RGB").tobytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +63,7 @@ def test_twenty_nine_calls_and_not_forty_four(fruits: dict[str, Any]) -> None:
 def test_every_picture_is_on_disk_as_it_was_told(fruits: dict[str, Any]) -> None:
     assert len(fruits["images"]) == 4
     for image in fruits["images"]:
-        with Image.open(image["path"]) as opened:
-            assert hashlib.sha256(opened.convert("RGB").tobytes()).hexdigest() == image["pixels_sha256"]
+        assert pixels_sha256(image["path"]) == image["pixels_sha256"]
         assert len(image["shared_with"]) == 3
         assert image["prompt"] not in image["shared_with"]
     with Image.open(fruits["sheet"]) as sheet:
@@ -85,7 +92,7 @@ def _begun(family: Marked, out: Path, until: str) -> "subprocess.Popen[str]":
     raise AssertionError(f"the demo ended before {until!r}")
 
 
-@pytest.mark.parametrize("until", ["Starting", "Pairing", "Finding", "Waking"])
+@pytest.mark.parametrize("until", ["Starting", "Pairing", "Finding", "Waking", "Drawing", "Each alone"])
 def test_ctrl_c_at_any_point_leaves_no_process_behind(tmp_path: Path, until: str) -> None:
     with marked() as family:
         process = _begun(family, tmp_path, until)
@@ -113,3 +120,28 @@ def test_a_daemon_that_dies_is_one_sentence_and_everything_is_cleaned_up(tmp_pat
         assert "cleo" in json.loads(stdout)["error"]
         assert "Traceback" not in stderr
         family.wait_until_gone()
+
+
+def test_the_whole_demo_with_the_model_that_ships(tmp_path: Path) -> None:
+    told = play("--nodes", "2", "--out", str(tmp_path), PEERD_ENGINE="process")
+    assert told.keys() >= KEYS
+    total, shared, images = told["total_steps"], told["shared_steps"], told["images"]
+    assert (total, shared, len(images)) == (11, 5, 4)
+    assert told["denoiser_calls"].keys() == set(told["nodes"])
+    assert sum(told["denoiser_calls"].values()) == shared + len(images) * (total - shared)
+    assert told["denoiser_calls_alone"] == len(images) * total
+    assert told["seconds"] > 0
+    assert told["seconds_predicted"] > 0
+    for image in images:
+        assert image.keys() >= {"prompt", "node", "path", "pixels_sha256", "shared_with"}
+        assert pixels_sha256(image["path"]) == image["pixels_sha256"]
+        with Image.open(image["path"]) as opened:
+            prompt, settings = str(opened.info["parameters"]).splitlines()
+            assert prompt == image["prompt"]
+            assert settings.startswith("Steps: 11, ")
+            assert "Seed: 41, " in settings
+            made = json.loads(str(opened.info["peerd"]))
+        assert made["shared_steps"] == shared
+        assert made["denoiser_calls"] == (total if image["same_as_alone"] else total - shared)
+    assert len({image["pixels_sha256"] for image in images}) == 4
+    assert sum(image["same_as_alone"] for image in images) == 1, "whose prompt ran the shared steps has its own picture"
