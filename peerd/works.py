@@ -48,11 +48,14 @@ class Works:
         self._left: dict[str, int] = {}
         self._calls: dict[str, Call] = {}
         self._watches: dict[str, Stopwatch] = {}
+        self._counted: dict[str, int] = {}
+        """Of each order, the denoiser calls that are counted already."""
         self._burden = Burden()
         self._free_s = clock_s()
         """When the engine was through with its last order."""
         self.denoiser_calls = 0
-        """All of them since the daemon's start, as the engine counted them."""
+        """All of them since the daemon's start, as the engine counted them: of work that failed or was cancelled too,
+        but for a step that was cut off."""
         self.probe_calls = 0.0
         """What probes took beside them, in the same unit."""
 
@@ -80,6 +83,7 @@ class Works:
     async def run(self, action: Denoise, post: Callable[[Event], None]) -> None:
         """One piece of work to its last event. Cancelling stops it within one step and posts nothing."""
         self._left[action.work], self._calls[action.work] = _steps_of(action), action.call
+        self._counted[action.work] = 0
         waited = len(self._left) > 1
         begun_s, warm = self._clock_s(), self._engine.warm
         watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm)
@@ -96,7 +100,17 @@ class Works:
             post(WorkFailed(action.work, str(error)))
         finally:
             self._free_s = self._clock_s()
-            del self._left[action.work], self._calls[action.work], self._watches[action.work]
+            del (
+                self._left[action.work],
+                self._calls[action.work],
+                self._watches[action.work],
+                self._counted[action.work],
+            )
+
+    def _count(self, work: str, denoiser_calls: int) -> None:
+        """This order has made so many by now."""
+        self.denoiser_calls += denoiser_calls - self._counted[work]
+        self._counted[work] = denoiser_calls
 
     def _learn(self, action: Denoise, *, painted: bool) -> None:
         """This order ended as it should."""
@@ -113,7 +127,8 @@ class Works:
     def _take(self, action: Denoise, event: EngineEvent) -> Event:
         call = action.call
         match event:
-            case Stepped(step, total, seconds, preview, preview_side):
+            case Stepped(step, total, seconds, preview, preview_side, denoiser_calls):
+                self._count(action.work, denoiser_calls)
                 self._left[action.work] = (action.stop or total) - step
                 self._host.look(working=True)
                 self._watches[action.work].stepped(self._clock_s(), seconds, self._host.crowd())
@@ -122,12 +137,12 @@ class Works:
                 return CheckpointSaved(action.work, step, data, names)
             case Halted(denoiser_calls, probe_calls):
                 self._learn(action, painted=False)
-                self.denoiser_calls += denoiser_calls
+                self._count(action.work, denoiser_calls)
                 self.probe_calls += probe_calls
                 return WorkHalted(action.work, denoiser_calls)
             case Painted(width, height, rgb, denoiser_calls, exact):
                 self._learn(action, painted=True)
-                self.denoiser_calls += denoiser_calls
+                self._count(action.work, denoiser_calls)
                 picture = pictures.Picture(
                     width=width,
                     height=height,

@@ -71,7 +71,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     engine_warm: bool
     denoiser_calls: int = 0
-    """All denoiser calls since the daemon's start, as the engine counted them."""
+    """All denoiser calls since the daemon's start, as the engine counted them: of work that failed or was cancelled
+    too, but for a step that was cut off."""
     members: tuple[MemberView, ...]
 
 

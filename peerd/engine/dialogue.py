@@ -88,6 +88,7 @@ class Step(msgspec.Struct, frozen=True, tag=True):
     seconds: float
     preview: bytes
     preview_side: int
+    denoiser_calls: int
 
 
 class Save(msgspec.Struct, frozen=True, tag=True):

@@ -47,13 +47,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One scheduler step is done. `preview` is RGB bytes, `preview_side` squared pixels (empty: none was made)."""
+    """One scheduler step is done. `preview` is RGB bytes, `preview_side` squared pixels (empty: none was made).
+
+    `denoiser_calls` are those of this order up to here, for one that never comes to its end.
+    """
 
     step: int
     total: int
     seconds: float
     preview: bytes = b""
     preview_side: int = 0
+    denoiser_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ class ProcessEngine:
         async with contextlib.aclosing(self._converse(command)) as answers:
             async for answer in answers:
                 match answer:
-                    case dialogue.Step(_, step, total, seconds, preview, preview_side):
-                        yield Stepped(step, total, seconds, preview, preview_side)
+                    case dialogue.Step(_, step, total, seconds, preview, preview_side, denoiser_calls):
+                        yield Stepped(step, total, seconds, preview, preview_side, denoiser_calls)
                     case dialogue.Save(_, step, data, names):
                         yield Saved(step, data, names)
                     case dialogue.Picture(_, width, height, rgb, denoiser_calls, exact):

@@ -46,6 +46,7 @@ class Step:
     number: int
     total: int
     seconds: float
+    denoiser_calls: int
     latent: torch.Tensor
 
 
@@ -132,7 +133,8 @@ class Run:
         else:
             result = original(scheduler, *args, **kwargs)
         self._done += 1
-        self.on_step(Step(self._done, self.total, time.perf_counter() - self._since, outputs_of(result)[0][0]))
+        seconds = time.perf_counter() - self._since
+        self.on_step(Step(self._done, self.total, seconds, self.denoiser_calls, outputs_of(result)[0][0]))
         ends = self._done == self.ends
         leaving = self.departures is not None and self.departures.at(self._done)
         passing = self.checkpoint_every and self._done % self.checkpoint_every == 0 and self._done < self.total

@@ -86,7 +86,7 @@ class ToyEngine:
                 calls, done = calls + 1, done + 1
                 self.denoiser_calls += 1
                 preview, side = (_pixels(latent), SIDE) if order.previews else (b"", 0)
-                yield Stepped(done, total, self._seconds_per_step, preview, side)
+                yield Stepped(done, total, self._seconds_per_step, preview, side, calls)
                 passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
                 leaving, last = departures.at(done), departures.last or order.stop
                 if leaving or done == last or passing:

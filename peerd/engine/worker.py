@@ -238,7 +238,7 @@ class Worker:
         preview, side = b"", 0
         if previews and self._previewer is not None:
             preview, side = self._previewer.thumbnail(step.latent)
-        self._say(dialogue.Step(number, step.number, step.total, step.seconds, preview, side))
+        self._say(dialogue.Step(number, step.number, step.total, step.seconds, preview, side, step.denoiser_calls))
 
     def _saved(self, number: int, departures: Departures, checkpoint: Checkpoint) -> None:
         step = checkpoint.facts.step
