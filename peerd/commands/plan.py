@@ -18,10 +18,10 @@ def plan(prompts: Sequence[str], words: Words, as_json: bool) -> int:
         raise UsageError("Say what to plan for, for example `peerd plan 'apple on table' 'lemon on table'`.")
     client = Client(config.home())
     found = client.plan([make_wish(prompt, words) for prompt in prompts])
-    if as_json:
-        print_json(found)
-        return DONE
     names = {member.id: member.name for member in client.view().members}
+    if as_json:
+        print_json({**found, "groups": [named(group, names) for group in found["groups"]]})
+        return DONE
     console = screen()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("prompt", overflow="fold")
@@ -39,6 +39,12 @@ def plan(prompts: Sequence[str], words: Words, as_json: bool) -> int:
     )
     console.print(found["privacy"], style="dim", soft_wrap=True)
     return DONE
+
+
+def named(group: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Devices by their names, as `generate` and `demo` tell them; two may have the same, so the id stays beside it."""
+    executor = group["executor"]
+    return {**group, "executor": names.get(NodeId(executor), executor), "executor_id": executor}
 
 
 def rows(groups: Sequence[dict[str, Any]], names: Names) -> Iterator[tuple[str, str, str]]:

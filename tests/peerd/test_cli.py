@@ -263,6 +263,7 @@ def test_status_and_peers_show_the_cluster(daemon: ScriptedDesk, tmp_path: Path)
 def test_a_plan_says_what_would_be_saved(daemon: ScriptedDesk, tmp_path: Path) -> None:
     told = answer(tmp_path, "plan", "apple on table", "lemon on table")
     assert told["denoiser_calls"] == 29
+    assert [(group["executor"], group["executor_id"]) for group in told["groups"]] == [("bob", "BOB-ID")]
     drawn = peerd(tmp_path, "plan", "apple on table", "lemon on table").stdout
     assert "29 denoiser calls instead of 44" in drawn
     assert "0.012 Wh, each alone 0.018 Wh" in drawn
