@@ -17,7 +17,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 MARK = "PEERD_TEST_MARK"
 GONE_S_MAX = 10.0
-RUN_S_MAX = 120.0
+RUN_S_MAX = 240.0
 
 
 class Marked:
