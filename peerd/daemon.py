@@ -138,7 +138,7 @@ async def _composed(
             links=links,
         )
 
-        works = Works(engine, paces, hardware, profiler.joules_per_call, calibration_of=calibrated)
+        works = Works(engine, paces, hardware, lambda: profiler.meter.watts, calibration_of=calibrated)
 
         def profile() -> Profile:
             return profiler.profile(
@@ -155,7 +155,7 @@ async def _composed(
         for number in (signal.SIGTERM, signal.SIGINT):  # before anyone is told that this node is ready
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         board = NoticeBoard()
-        outbox = Outbox(store, registry, home / "pictures", profiler.joules_per_call)
+        outbox = Outbox(store, registry, home / "pictures")
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max)
         runtime.post(CacheChanged(cache.entries()))
 

@@ -4,30 +4,28 @@ Here lives the way from a packed picture to a file and a result on record. Never
 of results (`store`), or the steps that made the picture.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from peerd import pictures
 from peerd.models.registry import Registry
 from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
+from peerd_protocol.coordination.leader import GATHER_S
 from peerd_protocol.events import Delivered
 from peerd_protocol.ids import RequestId
-from peerd_protocol.plan import Call, GroupPlan
+from peerd_protocol.plan import GroupPlan
 
 PREFIX = "out/"
 WORDS_IN_NAME_CHARS_MAX = 40
+WAY_S = 0.1
+"""From the asking to the leader and from there to its planner: two ticks of so long, each half over on the average."""
 
 
 class Outbox:
     """`folder` takes every picture that nobody named a file for."""
 
-    def __init__(
-        self, store: Store, registry: Registry, folder: Path, joules_per_call: Callable[[Call], float] = lambda _: 0.0
-    ) -> None:
-        """`joules_per_call`: what a denoiser call draws here, where a request's own steps mostly run."""
+    def __init__(self, store: Store, registry: Registry, folder: Path) -> None:
         self._store, self._registry, self._folder = store, registry, folder
-        self._joules_per_call = joules_per_call
 
     def expect(self, request: RequestId, out: str | None) -> None:
         """Remember where the picture of this request is wanted. LocalError if the disk is full."""
@@ -48,10 +46,16 @@ class Outbox:
         self.forget(request.id)
         return Delivered(request.id, known.path, known.pixels_sha256, known.denoiser_calls, known.exact)
 
+    def outcomes(self, last: int) -> list[Outcome]:
+        """How the last so many requests went, the oldest first."""
+        return self._store.outcomes(last)
+
     def _outcome(self, action: Deliver, plan: GroupPlan, denoiser_calls: int) -> Outcome:
         """How it went, and what was promised of it."""
         call = action.request.call
+        picture = pictures.unpack(action.picture)
         promised = next((one for one in plan.forecast.each if one.request == action.request.id), None)
+        until_plan_s = WAY_S + (0.0 if action.request.group_name else GATHER_S)
         return Outcome(
             request=action.request.id,
             group=plan.group,
@@ -60,9 +64,13 @@ class Outbox:
             planned_s=action.planned_s,
             promised_s=promised.seconds if promised else 0.0,
             promised_alone_s=promised.seconds_alone if promised else 0.0,
-            joules=denoiser_calls * self._joules_per_call(call),
+            promised_plan_s=until_plan_s + promised.told_s if promised else 0.0,
+            joules=picture.joules,
+            promised_calls=promised.denoiser_calls if promised else 0,
+            promised_joules=promised.joules if promised else 0.0,
+            waits_for_others=bool(action.request.group_name),
             steps=call.steps,
-            shared_steps=pictures.unpack(action.picture).shared_steps,
+            shared_steps=picture.shared_steps,
             scheduler=call.scheduler,
             width=call.width,
             height=call.height,

@@ -46,6 +46,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool
     shared_steps: int = 0
     checkpoint_digest: str = ""
+    joules: float = 0.0
+    """What the engine that painted it drew for these calls; 0.0: its device could not tell."""
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ from peerd.planning import preview
 from peerd.planning.allowance import Allowance
 from peerd.planning.settings import PlanSettings
 from peerd.runtime import Runtime
+from peerd.track_record import LAST, track_record
 from peerd.wishes import request_of
 from peerd.works import Works
 from peerd_protocol.errors import PeerdError
@@ -86,9 +87,11 @@ class Reception:
         me = self.runtime.node.me
         requests = [announced(await self._embedded(request_of(wish, me, self.registry))) for wish in wishes]
         devices = self.runtime.node.devices()
-        return await asyncio.to_thread(
+        found = await asyncio.to_thread(
             preview.preview_plan, preview.spread(requests, devices, me), devices, self.settings, self.allowance
         )
+        record = track_record(await asyncio.to_thread(self.outbox.outcomes, LAST))
+        return found | {"track_record": msgspec.to_builtins(record)}
 
     async def _embedded(self, request: Request) -> Request:
         """With the engine's own reading of the prompt, if it is warm and free: it knows more than simple words do."""

@@ -60,10 +60,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a request went, beside what its plan promised; `peerd.planning.errors` compares the two.
+    """How a request went, beside what its plan promised; `peerd.track_record` compares the two.
 
-    `seconds` count from the asking, of which `planned_s` went by until the plan came; the promises count from there.
-    `denoiser_calls` and `joules` are those of its own steps.
+    `seconds` count from the asking, of which `planned_s` went by until the plan came; `promised_s` counts from there,
+    `promised_plan_s` until then. Calls and joules are those of its own steps.
     """
 
     request: RequestId
@@ -74,7 +74,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     promised_s: float = 0.0
     """0.0: nothing was promised."""
     promised_alone_s: float = 0.0
+    promised_plan_s: float = 0.0
+    """Where others had to be waited for it is none of ours to promise: what passes once all have asked."""
     joules: float = 0.0
+    promised_calls: int = 0
+    """0: none were promised, for a picture takes at least one of its own."""
+    promised_joules: float = 0.0
+    waits_for_others: bool = False
+    """Whether it named a group, which others of it could keep waiting."""
     steps: int = 0
     shared_steps: int = 0
     scheduler: str = ""
@@ -167,10 +174,11 @@ class Store:
                 "DELETE FROM outcomes WHERE rowid <= (SELECT max(rowid) FROM outcomes) - ?", (PROMISES_KEPT_MAX,)
             )
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self, last: int = PROMISES_KEPT_MAX) -> list[Outcome]:
+        """The last so many, the oldest first."""
         with self._file.transaction() as base:
-            rows = base.execute("SELECT outcome FROM outcomes ORDER BY rowid").fetchall()
-        return [msgspec.json.decode(outcome, type=Outcome) for (outcome,) in rows]
+            rows = base.execute("SELECT outcome FROM outcomes ORDER BY rowid DESC LIMIT ?", (last,)).fetchall()
+        return [msgspec.json.decode(outcome, type=Outcome) for (outcome,) in reversed(rows)]
 
     # ---- paces ---------------------------------------------------------------------------------------------
 

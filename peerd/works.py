@@ -37,12 +37,13 @@ class Works:
         engine: Engine,
         paces: Paces,
         host: Host,
-        joules_per_call: Callable[[Call], float] = lambda _: 0.0,
+        watts: Callable[[], float] = lambda: 0.0,
         clock_s: Callable[[], float] = time.monotonic,
         calibration_of: Callable[[str], Calibration | None] = lambda _: None,
     ) -> None:
+        """`watts`: what this device draws while its engine works."""
         self._engine = engine
-        self._joules_per_call = joules_per_call
+        self._watts = watts
         self._paces, self._host, self._clock_s = paces, host, clock_s
         self._calibration_of = calibration_of
         self._left: dict[str, int] = {}
@@ -77,7 +78,7 @@ class Works:
 
     @property
     def joules_lately(self) -> float:
-        """What the engine drew lately, as far as `joules_per_call` tells."""
+        """What the engine drew lately, as far as `watts` tells."""
         return self._burden.joules(self._clock_s())
 
     async def run(self, action: Denoise, post: Callable[[Event], None]) -> None:
@@ -112,17 +113,21 @@ class Works:
         self.denoiser_calls += denoiser_calls - self._counted[work]
         self._counted[work] = denoiser_calls
 
-    def _learn(self, action: Denoise, *, painted: bool) -> None:
-        """This order ended as it should."""
+    def _learn(self, action: Denoise, *, painted: bool) -> float:
+        """This order ended as it should; the joules that the engine drew for its calls."""
         usual_s = self._paces.of(action.call.model).prepare_s
         done = self._watches[action.work].ended(self._clock_s(), painted=painted, usual_prepare_s=usual_s)
         if done is None:
-            return
-        self._burden.add(done.steps * self._joules_per_call(action.call), self._clock_s())
+            return 0.0
         try:
             self._paces.learn(done)
         except LocalError as error:
             log.warning("what this device takes for a picture is not saved: %s", error)
+        # A cold engine's steps were not timed apart from its start: what was learnt before stands in.
+        steps_s = done.full_speed_s
+        joules = self._watts() * (done.steps * self._paces.call_s(action.call) if steps_s is None else steps_s)
+        self._burden.add(joules, self._clock_s())
+        return joules
 
     def _take(self, action: Denoise, event: EngineEvent) -> Event:
         call = action.call
@@ -141,7 +146,7 @@ class Works:
                 self.probe_calls += probe_calls
                 return WorkHalted(action.work, denoiser_calls)
             case Painted(width, height, rgb, denoiser_calls, exact):
-                self._learn(action, painted=True)
+                joules = self._learn(action, painted=True)
                 self._count(action.work, denoiser_calls)
                 picture = pictures.Picture(
                     width=width,
@@ -152,6 +157,7 @@ class Works:
                     exact=exact,
                     shared_steps=unpack(action.start).facts.step if action.start else 0,
                     checkpoint_digest=hashlib.sha256(action.start).hexdigest() if action.start else "",
+                    joules=round(joules, 4),
                 )
                 return PicturePainted(action.work, pictures.pack(picture), denoiser_calls)
             case _:

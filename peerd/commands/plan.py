@@ -37,6 +37,8 @@ def plan(prompts: Sequence[str], words: Words, as_json: bool) -> int:
         f" {found['handoff_bytes']:,} bytes change hands.",
         soft_wrap=True,
     )
+    if found["track_record"] is not None:
+        console.print(trust(found["track_record"]), soft_wrap=True)
     console.print(found["privacy"], style="dim", soft_wrap=True)
     return DONE
 
@@ -45,6 +47,18 @@ def named(group: dict[str, Any], names: Names) -> dict[str, Any]:
     """Devices by their names, as `generate` and `demo` tell them; two may have the same, so the id stays beside it."""
     executor = group["executor"]
     return {**group, "executor": names.get(NodeId(executor), executor), "executor_id": executor}
+
+
+def trust(record: dict[str, Any]) -> str:
+    """How far such promises were off lately, in a sentence."""
+    count = record["requests"]
+    parts = [f"the seconds by {record['seconds']:.0%}"]
+    for word, key in (("the denoiser calls", "denoiser_calls"), ("the watt-hours", "joules")):
+        if record[key] is not None:
+            parts.append(f"{word} by {record[key]:.0%}")
+    said = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    last = f"last {count} requests" if count > 1 else "last request"
+    return f"Promises of the {last} from here were off, in the median: {said}."
 
 
 def rows(groups: Sequence[dict[str, Any]], names: Names) -> Iterator[tuple[str, str, str]]:

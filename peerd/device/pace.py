@@ -46,6 +46,11 @@ class Finished:
     start_s: float | None = None
     crowd: float = 1.0
 
+    @property
+    def full_speed_s(self) -> float | None:
+        """What its denoiser calls would have taken on a host with nothing else to do."""
+        return None if self.steps_s is None else self.steps_s / max(1.0, self.crowd)
+
 
 class Figure(msgspec.Struct):
     """A smoothed number of seconds, and how many pictures it was learnt from. 0: only a trial at the start told it."""
@@ -100,11 +105,11 @@ class Paces:
         while len(self._known) > MODELS_MAX:
             del self._known[next(iter(self._known))]
         crowd = max(1.0, done.crowd)
-        if done.steps_s is not None and done.steps > 0:
+        if done.full_speed_s is not None and done.steps > 0:
             work = mpixels_denoised(done.call)
             figure = known.calls.pop(work, None) or Figure()
             known.calls[work] = figure
-            call_s = done.steps_s / done.steps / crowd
+            call_s = done.full_speed_s / done.steps
             before, tried = figure.value, not figure.count
             figure.learn(call_s)
             if before > 0.0 and (tried or not before / CHANGED <= call_s <= before * CHANGED):

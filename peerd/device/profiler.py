@@ -33,10 +33,6 @@ class Profiler:
     host: Host = field(default_factory=lambda: Host(1))
     links: Links = field(default_factory=Links)
 
-    def joules_per_call(self, call: Call) -> float:
-        """What one denoiser call of this size draws: the time that it takes at full speed, at the working watts."""
-        return self.meter.watts * self.paces.call_s(call)
-
     def profile(
         self,
         usual: Call,

@@ -50,6 +50,8 @@ class Course:
     drawn_by: Mapping[NodeId, float] = field(default_factory=dict)
     """Those of each engine."""
     told_s: float = 0.0
+    own: Mapping[RequestId, tuple[int, float]] = field(default_factory=dict)
+    """The denoiser calls of each request's own steps, and the joules that they draw."""
 
     @property
     def seconds(self) -> float:
@@ -116,6 +118,9 @@ def promise(before: Course, after: Course, step_seconds: float) -> Forecast:
                 request=request,
                 seconds=round(max(0.0, after.done_s[request] - after.told_s), 4),
                 seconds_alone=round(before.done_s.get(request, 0.0), 4),
+                told_s=round(after.told_s, 4),
+                denoiser_calls=after.own[request][0],
+                joules=round(after.own[request][1], 4),
             )
             for request in sorted(after.done_s)
         ),
@@ -140,6 +145,7 @@ class _Way:
         self._started: set[NodeId] = set()
         self._calls, self._joules, self._bytes = 0, 0.0, 0
         self._drawn: dict[NodeId, float] = {}
+        self._own: dict[RequestId, tuple[int, float]] = {}
 
     def branch(
         self,
@@ -180,7 +186,8 @@ class _Way:
         steps = total_of(call) - start
         work_s = load.prepare_s(node) + steps * load.step_s(node, call) + load.decode_s(node, call) + self._cold_s(node)
         number = self._add(Piece(node, work_s, after, lag_s))
-        self._count(node, call, calls_between(call, start))
+        calls = calls_between(call, start)
+        self._own[part.request] = calls, self._count(node, call, calls)
         delivery_s = 0.0 if node == part.origin else load.transfer_s(node, part.origin, picture_bytes(call))
         self._last.append((part, number, delivery_s))
 
@@ -199,17 +206,20 @@ class _Way:
             joules_drawn=sum(self._drawn.values()) + link,
             drawn_by=self._drawn,
             told_s=told_s,
+            own=self._own,
         )
 
     def _add(self, piece: Piece) -> int:
         self._pieces.append(piece)
         return len(self._pieces) - 1
 
-    def _count(self, node: NodeId, call: Call, calls: int) -> None:
+    def _count(self, node: NodeId, call: Call, calls: int) -> float:
+        """These calls are made there; the joules that they draw."""
         joules = calls * self._load.joules_per_call(node, call)
         self._calls += calls
         self._drawn[node] = self._drawn.get(node, 0.0) + joules
         self._joules += joules * self._load.weight(node)
+        return joules
 
     def _cold_s(self, node: NodeId) -> float:
         """A cold engine starts once, before the first of its pieces."""

@@ -99,11 +99,18 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """When one request's picture is promised at its origin: seconds after its plan is told, and if it went alone."""
+    """What is promised of one request: its picture `seconds` after its plan is told, and how late if it went alone.
+
+    `told_s` passes from the closing of its group until then; calls and joules are those of its own steps.
+    """
 
     request: RequestId
     seconds: float
     seconds_alone: float
+    told_s: float = 0.0
+    denoiser_calls: int = 0
+    """0: an older leader promised none."""
+    joules: float = 0.0
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

@@ -268,6 +268,9 @@ def test_a_plan_says_what_would_be_saved(daemon: ScriptedDesk, tmp_path: Path) -
     assert "29 denoiser calls instead of 44" in drawn
     assert "0.012 Wh, each alone 0.018 Wh" in drawn
     assert "210,000 bytes" in drawn
+    assert (
+        "last 12 requests from here were off, in the median: the seconds by 8% and the denoiser calls by 0%." in drawn
+    )
 
 
 def test_a_prompt_is_shown_as_it_was_written(daemon: ScriptedDesk, tmp_path: Path) -> None:

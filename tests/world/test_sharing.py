@@ -128,6 +128,10 @@ def test_a_plan_says_what_then_happens(cluster: Cluster) -> None:
     assert sorted(group["prompts"]) == sorted(FRUITS)
     assert (group["shared_steps"], group["executor"]) == (plan.shared_steps, plan.executor)
     assert sum(calls_since(cluster, before).values()) == told["denoiser_calls"]
+
+    record = json.loads(peerd(ada.home, "plan", *FRUITS, *words).stdout)["track_record"]
+    assert record["requests"] >= 1
+    assert record["denoiser_calls"] == 0.0, "every call that a plan promised was made, and no other"
     crossed = sum(one.tale.crossed.size for one in together if one.tale.crossed)
     assert crossed == pytest.approx(told["handoff_bytes"], rel=0.05)
 
