@@ -50,10 +50,10 @@ def fit_devices(devices: Mapping[NodeId, Profile], model: str, settings: PlanSet
 
 
 def choose_runner(request: Request, load: Load) -> NodeId | None:
-    """Who runs this request's own steps: its origin where that has an engine, else the fit device that ends first.
+    """Who runs this request's own steps: its origin where that has an engine, else a fit device, as `rank` chooses.
 
-    An origin whose profile has not come yet is trusted to help itself; what its owner lets it do for itself is not
-    this node's business.
+    The own words stay with a device that can use them, however weak it is: that is promised. An origin whose profile
+    has not come yet is trusted to help itself; what its owner lets it do for itself is not this node's business.
     """
     origin = load.devices.get(request.origin)
     if origin is None or origin.engine:
@@ -63,7 +63,19 @@ def choose_runner(request: Request, load: Load) -> NodeId | None:
     fit = fit_devices(load.devices, request.call.model, load.settings)
     if not fit:
         return None
-    return min(fit, key=lambda node: (_end(load, node, request) * reluctance(load, node), node))
+    call = request.call
+    finish_s = {node: _end(load, node, request) * reluctance(load, node) for node in fit}
+    drawn = {node: total_of(call) * load.joules_per_call(node, call) for node in fit}
+    near_s = _near_s(finish_s.values(), load)
+    return min(
+        fit,
+        key=lambda node: (
+            finish_s[node] > near_s,
+            load.burden(node, drawn[node]) if finish_s[node] <= near_s else 0.0,
+            finish_s[node],
+            node,
+        ),
+    )
 
 
 def rank(nodes: Iterable[NodeId], ways: Mapping[NodeId, Course], home: NodeId, load: Load) -> list[NodeId]:
@@ -73,7 +85,7 @@ def rank(nodes: Iterable[NodeId], ways: Mapping[NodeId, Course], home: NodeId, l
     the best take turns: the least burdened first. At a tie `home`, then fewer joules, then the lower id.
     """
     finish_s = {node: ways[node].seconds * reluctance(load, node) for node in nodes}
-    near_s = min(finish_s.values(), default=0.0) * load.settings.fair_factor + load.settings.fair_extra_s
+    near_s = _near_s(finish_s.values(), load)
 
     def key(node: NodeId) -> tuple[bool, float, int, bool, float, NodeId]:
         near = finish_s[node] <= near_s
@@ -87,6 +99,11 @@ def reluctance(load: Load, node: NodeId) -> float:
     """What a device's finish is multiplied by before it is compared: a battery is spared."""
     profile = load.devices.get(node)
     return 1.0 if profile is None or profile.power is PowerClass.MAINS else load.settings.battery_reluctance
+
+
+def _near_s(finish_s: Iterable[float], load: Load) -> float:
+    """Those that end until then end nearly as soon as the best."""
+    return min(finish_s, default=0.0) * load.settings.fair_factor + load.settings.fair_extra_s
 
 
 def _end(load: Load, node: NodeId, request: Request) -> float:

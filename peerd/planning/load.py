@@ -148,7 +148,11 @@ class Load:
         return profile.joules_per_step
 
     def capacity(self, node: NodeId) -> float:
-        """What a device can bear: its calls a second; on battery, by as much less as its joules count more."""
+        """What a device can give in a while, by which its joules are compared with others'.
+
+        On mains that is its speed times the while, the same for all, so its calls a second stand for it. On battery its
+        energy is the bound, and nobody tells how many joules are in there: it gives by as much less as they count more.
+        """
         return self.steps_per_second(node) / self.weight(node)
 
     def burden(self, node: NodeId, more_joules: float = 0.0) -> float:

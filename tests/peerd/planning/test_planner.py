@@ -11,7 +11,7 @@ from peerd.planning.planner import make_plan
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.profile import PowerClass
+from peerd_protocol.profile import PowerClass, Profile
 from tests.peerd.planning.people import SETTINGS, ask, device, plan
 
 FOUR = ["apple on table", "lemon on table", "orange on table", "pear on table"]
@@ -186,6 +186,20 @@ def test_who_can_not_be_helped_hears_why() -> None:
     assert "--share prompt" in private.impossible[0][1]
     hot = plan([ask("a", "apple")], {"A": device(engine=False), "B": device(hot=True)})
     assert hot.drafts == ()
+
+
+def test_devices_take_turns_in_helping_one_without_an_engine_and_no_weak_one_is_relieved_unasked() -> None:
+    def runner_of(origin: Profile, told: dict[str, float], speed: float = 10.0) -> str:
+        others = {"B": device(10.0, joules_lately=told["B"]), "C": device(speed, joules_lately=told["C"])}
+        (draft,) = plan([ask("a", "apple on table")], {"A": origin, **others}).drafts
+        ((_, runner),) = draft.runners
+        return runner
+
+    helpless, weak = device(engine=False), device(0.5, joules_lately=500.0)
+    assert runner_of(helpless, {"B": 90.0, "C": 10.0}) == "C"
+    assert runner_of(helpless, {"B": 10.0, "C": 90.0}) == "B"
+    assert runner_of(helpless, {"B": 90.0, "C": 10.0}, speed=5.0) == "B", "one that ends much later takes no turn"
+    assert runner_of(weak, {"B": 0.0, "C": 0.0}) == "A", "its own words stay with it, however slow it is"
 
 
 def test_an_origin_runs_its_own_picture_hot_low_unknown_or_with_a_model_of_its_own() -> None:
