@@ -1,21 +1,25 @@
-"""What benchmarks measure, each figure beside its goal, and the verdict as an exit code.
+"""What a benchmark says at its end: which goals it reached, in words and as its exit code. Never here: measuring."""
 
-Never here: measuring.
-"""
+from collections.abc import Mapping
+
+
+def verdict(goals: Mapping[str, bool]) -> int:
+    """Of goals in words and whether each is reached: 0, or 1 where any is missed."""
+    for goal, reached in goals.items():
+        print(f"goal: {goal}: {'reached' if reached else 'missed'}")
+    return 0 if all(goals.values()) else 1
 
 
 class Goals:
-    """Every figure here is better when it is smaller."""
+    """Figures that are better when they are smaller, told as they come."""
 
     def __init__(self) -> None:
-        self._missed: list[str] = []
+        self._reached: dict[str, bool] = {}
 
     def judge(self, what: str, figure: float, goal: float, unit: str) -> None:
-        print(f"{what}: {figure:.2f} {unit} (goal <= {goal:g}){'' if figure <= goal else ': missed'}", flush=True)
-        if figure > goal:
-            self._missed.append(what)
+        print(f"{what}: {figure:.2f} {unit}", flush=True)
+        self._reached[f"{what} <= {goal:g} {unit}"] = figure <= goal
 
     def end(self) -> None:
-        """Exit code 1 if any was missed."""
-        if self._missed:
-            raise SystemExit(f"Missed: {', '.join(self._missed)}.")
+        """Ends the benchmark with its verdict."""
+        raise SystemExit(verdict(self._reached))

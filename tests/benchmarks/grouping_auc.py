@@ -4,7 +4,7 @@
 embedded model never saw, labelled by judgement (same scene and relation, and a subject of like kind and shape) before
 any weight was chosen. A hash cuts them in two: weights were tuned on one half, the other is scored. Prints the area
 under the ROC curve with its 95 % bootstrap interval over pairs, and what reading and comparing take. The embedding is
-that of the embedded model's own text encoder. Never here: a verdict.
+that of the embedded model's own text encoder. Never here: choosing weights.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from typing import NamedTuple
 from peerd.planning import similarity
 from peerd.planning.settings import PlanSettings
 from peerd.planning.similarity import Reading
+from tests.goals import verdict
 
 HERE = Path(__file__).parent
 MODEL = HERE.parents[1] / "peerd" / "engine" / "embedded"
@@ -167,7 +168,7 @@ def cost(prompts: Sequence[str], embeddings: dict[str, bytes]) -> dict[str, floa
     return found
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON value at the end")
     as_json = parser.parse_args().json
@@ -183,7 +184,9 @@ def main() -> None:
     }
     if as_json:
         print(json.dumps(answer))
+    areas = {way: values[0] for way, values in answer["scored"]["areas"].items()}  # type: ignore[index]
+    return verdict({f"both together beat {way}": areas["both"] > areas[way] for way in WAYS[:2]})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

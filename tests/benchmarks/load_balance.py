@@ -9,14 +9,13 @@ chooses only who runs the shared steps, and beside what it reached stands what a
 over all ways to cut these shared steps into pieces of any size and give them to any device, patience and batteries
 aside. Asked evenly, a weak device's own steps alone weigh more than a strong one's whole work, so that bound lies below
 the goal; only moving own steps would pass it. Seeded, so that each run prints the same; a markdown table (first
-argument: a file too). Ends with 1 where the goal of .9 is missed.
+argument: a file too; `--publish`: its place in RESULTS.md). Ends with 1 where the goal of .9 is missed.
 """
 
 import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
@@ -29,6 +28,7 @@ from peerd_protocol.actions import MakePlan
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.plan import Call, Request
 from peerd_protocol.profile import Pace, PowerClass, Profile
+from tests.results_page import tell
 
 REQUESTS, SEED, GOAL = 100, 7, 0.9
 SMALLEST_PIECE = 1e-5
@@ -125,10 +125,8 @@ def main() -> int:
                     f"  {name:7} {speed:4.0f} calls/s {power:8} for others {device.for_others:7.0f} J,"
                     f" own {device.own:7.0f} J, {borne:6.1f} J for capacity"
                 )
-    table = "\n".join(lines)
-    print(f"\n{table}")
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(table + "\n")
+    print()
+    tell("load balance", lines)
     return 0 if reached else 1
 
 

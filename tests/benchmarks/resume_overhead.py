@@ -20,6 +20,7 @@ import psutil
 from peerd.engine.port import Order, Saved
 from peerd.engine.process import EngineConfig, ProcessEngine
 from peerd_protocol.plan import Call
+from tests.goals import verdict
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GOAL = 1.03
@@ -49,7 +50,7 @@ def plain_call(folder: Path, call: Call) -> Callable[[], bytes]:
     return once
 
 
-async def main(folder: Path, rounds: int, steps: int, size: int) -> None:
+async def main(folder: Path, rounds: int, steps: int, size: int) -> int:
     """Print the ratios."""
     call = Call(
         model="m",
@@ -117,7 +118,13 @@ async def main(folder: Path, rounds: int, steps: int, size: int) -> None:
             f" {fastest * 1000:5.0f} ms {fastest / min(alone):7.3f}"
             f" {processor * 1000:7.1f} ms {busy[name] / busy['plain']:7.3f}"
         )
-    print(f"goal {GOAL}; pictures all equal: {len(pictures) == 1}")
+    return verdict(
+        {
+            f"the engine takes at most {GOAL} of the plain call's processor time": busy["engine"]
+            <= GOAL * busy["plain"],
+            "pictures all equal": len(pictures) == 1,
+        }
+    )
 
 
 if __name__ == "__main__":
@@ -134,4 +141,4 @@ if __name__ == "__main__":
 
         options.model, options.size = Path(tempfile.mkdtemp()), 32
         tiny_sd(options.model)
-    asyncio.run(main(options.model, options.rounds, options.steps, options.size))
+    sys.exit(asyncio.run(main(options.model, options.rounds, options.steps, options.size)))
