@@ -1,8 +1,12 @@
-"""Stories of the engine's work, told with the toy engine: what is counted of an order that comes to no good end."""
+"""What a device says of work: calls of orders that came to no good end count, the joules of a picture are its own."""
 
 import asyncio
 import contextlib
+from pathlib import Path
 
+import pytest
+
+from peerd import pictures
 from peerd.device.host import Host
 from peerd.device.pace import Paces
 from peerd.engine.toy import ToyEngine
@@ -10,12 +14,16 @@ from peerd.works import Works
 from peerd_protocol.actions import Denoise
 from peerd_protocol.events import Event, PicturePainted, StepDone, WorkFailed
 from peerd_protocol.plan import Call
+from tests.protocol.samples import REQUESTED
 
 CALL = Call(model="m", prompt="apple on table", steps=6, seed=41, guidance=3.0, scheduler="ddim", width=24, height=16)
 
 
+STEP_S, WATTS = 0.01, 20.0
+
+
 def works(engine: ToyEngine) -> Works:
-    return Works(engine, Paces(), Host(1))
+    return Works(engine, Paces(), Host(1), lambda: WATTS)
 
 
 async def test_calls_of_an_order_that_fails_are_counted() -> None:
@@ -46,3 +54,29 @@ async def test_calls_of_an_order_that_is_cancelled_are_counted() -> None:
         await running
     assert at_work.denoiser_calls == engine.denoiser_calls == 3
     assert at_work.queued_steps == 0
+
+
+async def painted(works: Works) -> pictures.Picture:
+    posted: list[Event] = []
+    await works.run(Denoise("work", REQUESTED.call, None, None), posted.append)
+    (last,) = [event for event in posted if isinstance(event, PicturePainted)]
+    return pictures.unpack(last.picture)
+
+
+async def test_a_picture_tells_the_joules_of_its_own_run_and_the_device_has_borne_as_many(tmp_path: Path) -> None:
+    engine = ToyEngine(STEP_S)
+    await engine.prepare("model")
+    # An empty folder for /proc: nothing else is seen on this host, so no run is taken for a crowded one.
+    works = Works(engine, Paces(), Host(1, tmp_path), lambda: WATTS)
+    picture = await painted(works)
+    assert picture.joules >= picture.denoiser_calls * STEP_S * WATTS
+    assert works.joules_lately == pytest.approx(picture.joules, abs=1e-3)
+
+
+async def test_a_cold_engine_is_taken_to_draw_as_was_learnt_before(tmp_path: Path) -> None:
+    """Its first steps are slow, and belong to its start."""
+    assert (await painted(Works(ToyEngine(STEP_S), Paces(), Host(1, tmp_path), lambda: WATTS))).joules == 0.0
+    tried = Paces()
+    tried.tried([(REQUESTED.call, 0.5)])
+    picture = await painted(Works(ToyEngine(STEP_S), tried, Host(1, tmp_path), lambda: WATTS))
+    assert picture.joules == pytest.approx(picture.denoiser_calls * 0.5 * WATTS)
