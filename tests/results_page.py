@@ -16,9 +16,8 @@ def tell(name: str, lines: Sequence[str]) -> None:
     """Print a table, and what was asked for with it: a file of its own (first argument), or its place on the page."""
     text = "\n".join(lines)
     print(text, flush=True)
-    wanted = [word for word in sys.argv[1:] if not word.startswith("-")]
-    if wanted:
-        Path(wanted[0]).write_text(text + "\n")
+    if sys.argv[1:] and not sys.argv[1].startswith("-"):
+        Path(sys.argv[1]).write_text(text + "\n")
     if PUBLISH in sys.argv:
         publish(PAGE, name, f"{text}\n\nPrinted on {time.strftime('%Y-%m-%d')} by this benchmark.")
 

@@ -15,6 +15,7 @@ collaborative way makes fewer calls than the centralised one, in less time and w
 pictures are right as far as the interval tells. Never here: how sharing is decided.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -87,11 +88,17 @@ class Made:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("--publish", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--scenes", type=int, default=len(SCENES), help="of each three pictures; fewer on a busy host")
+    scenes = parser.parse_args().scenes
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="peerd-three-") as folder:
-        alone = _way(Path(folder), "all alone", shared=0)
-        central = _way(Path(folder), "all on the edge", shared=0, devices={"PEERD_ENGINE": "none"})
-        together = _way(Path(folder), "collaborative", shared=None)
+        alone = _way(Path(folder), "all alone", scenes, shared=0)
+        central = _way(Path(folder), "all on the edge", scenes, shared=0, devices={"PEERD_ENGINE": "none"})
+        together = _way(Path(folder), "collaborative", scenes, shared=None)
     right = bootstrapped([float(one) - float(other) for one, other in zip(together.right, central.right, strict=True)])
     waits = bootstrapped([one - other for one, other in zip(together.waits_s, central.waits_s, strict=True)])
     misses = [
@@ -123,7 +130,7 @@ def main() -> int:
     return 1 if misses else 0
 
 
-def _way(folder: Path, way: str, *, shared: int | None, devices: Mapping[str, str] | None = None) -> Made:
+def _way(folder: Path, way: str, scenes: int, *, shared: int | None, devices: Mapping[str, str] | None = None) -> Made:
     slow = {"PEERD_ENGINE_SLOWDOWN": str(SLOWDOWN), "PEERD_POWER_WATTS": str(DEVICE_WATTS), **(devices or {})}
     each = {EDGE: {"PEERD_POWER_WATTS": str(EDGE_WATTS)}, **dict.fromkeys(DEVICES, slow)}
     with Cluster(folder / way.replace(" ", "-"), (EDGE, *DEVICES), each=each) as cluster:
@@ -134,8 +141,8 @@ def _way(folder: Path, way: str, *, shared: int | None, devices: Mapping[str, st
         before, worked_before = cluster.denoiser_calls(), _worked_s(cluster)
         began_s = time.monotonic()
         asked: list[tuple[str, str, Asked]] = []
-        for first in range(0, len(SCENES), 2):
-            here = [one for scene in (first, first + 1) for one in _ask(cluster, scene, shared)]
+        for first in range(0, scenes, 2):
+            here = [one for scene in (first, first + 1)[: scenes - first] for one in _ask(cluster, scene, shared)]
             for _, _, one in here:
                 one.finished()
             asked += here
