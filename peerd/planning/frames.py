@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from peerd.planning import words
 from peerd.planning.kinship import is_kind
 from peerd.planning.nouns import Nouns, nouns
+from peerd.planning.tongue import speaks_english
 
 LETTERS_MAX = 1_024
 """A text encoder reads the first hundred words at most; more would only cost time."""
@@ -60,7 +61,7 @@ class Frame:
     manner: frozenset[str]
     said: tuple[str, ...]
     known: bool
-    """Whether any of its nouns is in the table."""
+    """Whether it speaks English and any of its nouns is in the table. Of others no noun has a sense."""
 
 
 def parse(prompt: str) -> Frame:
@@ -72,21 +73,33 @@ def parse(prompt: str) -> Frame:
     styles: set[str] = set()
     clauses = [kept for clause in clauses if (kept := _without_style(clause, styles))]
     things, places, manner = list[Thing](), list[Place](), set[str]()
+    heard = list[list[str]]()
     for clause in clauses:
         # A later clause belongs to the scene as long as it brings what the scene still lacks.
-        if not things or (not places and clause[0] in words.RELATIONS):
+        lacking = not things or (not places and clause[0] in words.RELATIONS)
+        if lacking and not _is_praise(clause):
             found, where = _scene(clause)
             things += found
             places += where
+            heard.append(clause)
         else:
             manner |= {token for token in clause if token not in words.ARTICLES}
     styles |= {words.MANNERS[word] for word in manner & words.MANNERS.keys()}
     found = [*things, *(place.thing for place in places)]
+    known = any(thing.synset != UNKNOWN for thing in found) and speaks_english(heard)
+    if not known:
+        # What only looks like an English noun has no sense: neither near to anything nor a kind of anything.
+        things = [replace(thing, synset=UNKNOWN) for thing in things]
+        places = [replace(place, thing=replace(place.thing, synset=UNKNOWN)) for place in places]
     return Frame(
         things=tuple(things), places=tuple(places), styles=_set(styles),
-        manner=_set(manner - words.MANNERS.keys()), said=said,
-        known=any(thing.synset != UNKNOWN for thing in found),
+        manner=_set(manner - words.MANNERS.keys()), said=said, known=known,
     )  # fmt: skip
+
+
+def _is_praise(clause: Iterable[str]) -> bool:
+    """ "Best quality", "8k", "award-winning": no thing is shown."""
+    return all(part in words.QUALITY or part[:1].isdigit() for word in clause for part in word.split("-"))
 
 
 def _tokens(clause: str) -> list[str]:

@@ -53,7 +53,12 @@ _HOME = (
 
 
 def understand(frame: Frame) -> Frame:
-    """The same frame with the sense of every known noun chosen. Deterministic; bounded by the limits above."""
+    """The same frame with the sense of every known noun chosen. Deterministic; bounded by the limits above.
+
+    A frame that is not known stays as it is: its words are no English nouns, whatever they look like.
+    """
+    if not frame.known:
+        return frame
     spots = [*frame.things, *(place.thing for place in frame.places)]
     said = {word for thing in spots for word in thing.attributes} - COLOURS - SIZES
     context = [word for word in sorted(said) if nouns().senses(word)][:CONTEXT_MAX]

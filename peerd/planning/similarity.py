@@ -2,7 +2,8 @@
 
 Early steps fix the layout, so the scene (place and relation) says most, then what kind of things stand in it, then what
 is said of them. The cosine of the encoder moves that number up or down by a bounded part, so it never links two scenes
-that the frames tell apart. It decides alone only for prompts of which no noun is known: names and other languages.
+that the frames tell apart. Of prompts that nobody understands, names and other languages, it decides together with the
+letters: how many of the telling words are the same, and whether the words of where are.
 """
 
 import math
@@ -15,6 +16,7 @@ from operator import mul
 from peerd.planning.frames import UNKNOWN, Frame, Place, Thing, parse
 from peerd.planning.kinship import is_kind, lin
 from peerd.planning.senses import understand
+from peerd.planning.tongue import telling, where
 from peerd.planning.words import folded
 
 READINGS_KEPT_MAX = 1_024
@@ -50,6 +52,11 @@ _ALMOST_ONE = 0.995
 _COSINE_ADDS = 0.03
 """How far a cosine of one closes the gap to one. Little: on nouns that a model never saw its encoder knows the place
 at best, and the frames know that too; what it adds there is the order of pairs that the frames find equally near."""
+_FEW_IN_COMMON = 1.5
+"""Of prompts that nobody understands, half of the words in common is less than half of the picture."""
+_COSINE_SPEAKS = 0.9
+"""Words that an encoder hardly knows are all alike to it, cats and cars up to here: only what is above says something
+of a prompt in another language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,9 @@ def similarity(first: Reading, second: Reading, at_least: float = 0.0) -> float:
     if not first.direction or len(first.direction) != len(second.direction):
         return near
     if not first.frame.known and not second.frame.known:
-        # Another language, or names: only the model's own eyes know what it would draw.
-        return _ALMOST_ONE * max(0.0, min(1.0, (near + cosine(first, second)) / 2))
+        # Another language, or names: the model's own eyes know best what it would draw.
+        seen = max(0.0, min(1.0, (cosine(first, second) - _COSINE_SPEAKS) / (1 - _COSINE_SPEAKS)))
+        return _ALMOST_ONE * _same_where(first.frame, second.frame) * (_letters(first.frame, second.frame) + seen) / 2
     return near if moved(near, 1.0) < at_least else moved(near, cosine(first, second))
 
 
@@ -114,7 +122,7 @@ def moved(near: float, cosine: float) -> float:
 def frames_similarity(first: Frame, second: Frame) -> float:
     """By words and their meaning alone, in [0, 0.995]."""
     if not first.known and not second.known:
-        return _ALMOST_ONE * _overlap(frozenset(first.said), frozenset(second.said))
+        return _ALMOST_ONE * _same_where(first, second) * _letters(first, second)
     if first.places and second.places:
         near = _scene(first.places, second.places)
         if near:
@@ -128,6 +136,16 @@ def frames_similarity(first: Frame, second: Frame) -> float:
     elif first.manner != second.manner:
         near *= _OTHER_MANNER
     return _ALMOST_ONE * near
+
+
+def _letters(first: Frame, second: Frame) -> float:
+    """How many telling words two prompts have in common: enough where each says one of four otherwise, not of three."""
+    one, other = telling(first.said), telling(second.said)
+    return _overlap(one, other) ** _FEW_IN_COMMON if one and other else 0.0
+
+
+def _same_where(first: Frame, second: Frame) -> float:
+    return 1.0 if where(first.said) == where(second.said) else _OTHER_RELATION
 
 
 def _scene(first: Sequence[Place], second: Sequence[Place]) -> float:

@@ -9,6 +9,12 @@ import re
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
 CLAUSE_END = re.compile(r"[,;.:|!?()\n]+")
 
+
+def each(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
 ARTICLES = frozenset(
     (
         "a", "an", "the", "some", "this", "that", "these", "those", "my", "your", "his", "her", "its", "our",
@@ -108,6 +114,13 @@ MANNERS = {
     "rendering": "render",
 }  # fmt: skip
 """Each manner with the one name for it; only these names of a style may leave a device that shares concepts."""
+
+QUALITY = each(
+    "masterpiece best quality high highly ultra detailed detail details resolution res hd uhd hdr award winning"
+    " trending artstation professional sharp focus realistic photorealistic hyperrealistic cinematic absurdres"
+    " intricate intricately amazing stunning perfect highres raw"
+)
+"""Praise: a clause of nothing else ("masterpiece, best quality, 8k") shows no thing."""
 
 
 def same_text(first: str, second: str) -> bool:
