@@ -40,16 +40,18 @@ def complete_linkage(names: Iterable[RequestId], rows: Rows, members_max: int = 
         at: {number[other]: -near for other, near in rows.get(name, {}).items() if other in number}
         for at, name in enumerate(order)
     }
-    best = {at: _nearest(row) for at, row in far.items() if row}
+    best = {at: _nearest(at, row) for at, row in far.items() if row}
     while best:
-        one = min(best, key=lambda at: (best[at][0], at))
-        near, other = best[one]
+        near, one, other = min(best.values())
         one, other = min(one, other), max(one, other)
         first, second = knots[one], knots.pop(other)
         knots[one] = Knot(tuple(sorted(first.members + second.members)), int(-near), (first, second))
         for third in _join(far, one, other, knots, members_max):
+            # Joining only makes rows longer or loses them: whose nearest was neither of the two keeps it.
+            if third != one and best[third][2] not in (one, other):
+                continue
             if far[third]:
-                best[third] = _nearest(far[third])
+                best[third] = _nearest(third, far[third])
             else:
                 best.pop(third, None)
         best.pop(other, None)
@@ -75,5 +77,6 @@ def _join(
     return touched
 
 
-def _nearest(row: Mapping[int, float]) -> tuple[float, int]:
-    return min(zip(row.values(), row.keys(), strict=True))
+def _nearest(at: int, row: Mapping[int, float]) -> tuple[float, int, int]:
+    near, other = min(zip(row.values(), row.keys(), strict=True))
+    return near, at, other

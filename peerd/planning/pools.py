@@ -6,10 +6,12 @@ theirs might reach the bound. Never here: requests, steps, or what a group is wo
 """
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import count
 
 from peerd.planning.frames import Frame, Thing
-from peerd.planning.similarity import frames_similarity, moved
+from peerd.planning.similarity import OTHER_STYLE, frames_similarity, moved
 
 Kind = tuple[str, ...]
 """What prompts of a kind have in common; comparable, so that ties have an order."""
@@ -60,19 +62,31 @@ class Pool:
         self._similar_min = similar_min
         self._samples: dict[Kind, Frame] = {}
         self._links: list[tuple[float, Kind, Kind]] = []
+        self._linked: dict[Kind, set[Kind]] = {}
+        self._numbers: dict[Kind, int] = {}
+        self._free = count()
+        self._pairs: list[tuple[int, int]] = []
         self._sorted = True
 
     def __contains__(self, kind: Kind) -> bool:
         return kind in self._samples
 
+    def missing(self, kinds: Mapping[Kind, object]) -> list[Kind]:
+        """Those that are still to be added, in their order."""
+        return sorted(kinds.keys() - self._samples.keys())
+
     def add(self, kind: Kind, sample: Frame) -> None:
         """Compare a new kind with all others."""
         sample = self._bare(sample)
+        self._linked[kind] = {kind}
         for other, frame in self._samples.items():
             near = self._near(sample, frame)
             if near >= self._similar_min:
                 self._links.append((-near, min(kind, other), max(kind, other)))
+                self._linked[kind].add(other)
+                self._linked[other].add(kind)
         self._samples[kind] = sample
+        self._numbers[kind] = next(self._free)
         self._sorted = False
 
     def _near(self, first: Frame, second: Frame) -> float:
@@ -82,12 +96,22 @@ class Pool:
         """
         if not (first.known and second.known):
             return self._similar_min
+        if first.styles != second.styles and moved(OTHER_STYLE, 1.0) < self._similar_min:
+            return 0.0
         return moved(frames_similarity(first, second), 1.0)
+
+    def linked(self, kind: Kind) -> AbstractSet[Kind]:
+        """The kinds, itself among them, of which some prompt may be near to one of this kind."""
+        return self._linked[kind]
 
     def drop(self, kind: Kind) -> None:
         """The last prompt of a kind is gone."""
         del self._samples[kind]
+        for other in self._linked.pop(kind) - {kind}:
+            self._linked[other].remove(kind)
         self._links = [link for link in self._links if kind not in link]
+        del self._numbers[kind]
+        self._sorted = False
 
     def pack(self, sizes: Mapping[Kind, int], size_max: int) -> list[list[Kind]]:
         """Join kinds, the nearest first, as long as a lot holds no more than `size_max` prompts.
@@ -96,18 +120,22 @@ class Pool:
         """
         if not self._sorted:
             self._links.sort()
+            # Numbers, since a kind is slow to look up.
+            self._pairs = [(self._numbers[first], self._numbers[second]) for _, first, second in self._links]
             self._sorted = True
-        lots = {kind: [kind] for kind in sizes}
-        size = dict(sizes)
-        lead = {kind: kind for kind in sizes}
-        for _, first, second in self._links:
-            one, other = lead[first], lead[second]
-            if one is other or size[one] + size[other] > size_max:
+        size = {self._numbers[kind]: held for kind, held in sizes.items()}
+        lots = {self._numbers[kind]: [kind] for kind in sizes}
+        inside: dict[int, list[int]] = {}
+        lead: dict[int, int] = {}
+        for first, second in self._pairs:
+            one, other = lead.get(first, first), lead.get(second, second)
+            if one == other or size[one] + size[other] > size_max:
                 continue
             if len(lots[one]) < len(lots[other]):
                 one, other = other, one
             size[one] += size.pop(other)
-            for kind in lots[other]:
-                lead[kind] = one
             lots[one] += lots.pop(other)
+            moved_to = inside.setdefault(one, [one])
+            moved_to += (gone := inside.pop(other, [other]))
+            lead |= dict.fromkeys(gone, one)
         return list(lots.values())

@@ -5,7 +5,7 @@ in it: kinds that may be near stay together as long as there is room (`pools`). 
 made anew. Never here: what a group is worth, or requests of different calls.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from peerd.planning.frames import Frame
 from peerd.planning.lots import LOT_MAX, Lot
@@ -15,6 +15,9 @@ from peerd.planning.pools import Kind, Pool, bare_scene, bare_things, scene_of, 
 from peerd.planning.trees import Branch
 from peerd_protocol.ids import RequestId
 
+Names = tuple[RequestId, ...]
+"""Requests of one lot, sorted."""
+
 
 class Shoal:
     """The live requests of one call: the same model, size, steps, scheduler, guidance and negative prompt."""
@@ -23,19 +26,24 @@ class Shoal:
         self._near = near
         self._price = price
         self._live: dict[RequestId, Asked] = {}
+        self._kinds: dict[RequestId, Kind] = {}
         self._scenes: dict[Kind, Scene] = {}
+        self._sizes: dict[Kind, int] = {}
         self._pool = Pool(bare_scene, near.similar_min)
-        self._lots: dict[tuple[RequestId, ...], Lot] = {}
+        self._packs: dict[tuple[Kind, ...], list[Names]] = {}
+        self._touched: set[Kind] = set()
+        self._lots: dict[Names, Lot] = {}
         self._lot_of: dict[RequestId, Lot] = {}
         self._settled = True
 
     def insert(self, one: Asked) -> None:
-        frame = one.reading.frame
-        kind = scene_of(frame)
+        kind = self._kinds[one.request.id] = scene_of(one.reading.frame)
         if kind not in self._scenes:
             self._scenes[kind] = Scene(self._near.similar_min)
         self._scenes[kind].insert(one)
+        self._sizes[kind] = len(self._scenes[kind])
         self._live[one.request.id] = one
+        self._touched.add(kind)
         self._settled = False
 
     def remove(self, request: RequestId) -> bool:
@@ -44,11 +52,13 @@ class Shoal:
         # Its lot goes with it: another request may come under the same id before anybody asks for the groups.
         if lot := self._lot_of.pop(request, None):
             self._lots.pop(lot.names, None)
-        kind = scene_of(one.reading.frame)
+        kind = self._kinds.pop(request)
+        self._sizes[kind] -= 1
         if self._scenes[kind].remove(one):
-            del self._scenes[kind]
+            del self._scenes[kind], self._sizes[kind]
             if kind in self._pool:
                 self._pool.drop(kind)
+        self._touched.add(kind)
         self._settled = False
         return not self._live
 
@@ -66,29 +76,47 @@ class Shoal:
         if self._settled:
             return
         self._settled = True
-        lots = {tuple(sorted(lot)) for lot in self._divide()}
+        lots = set(self._divide())
+        self._touched.clear()
         fresh = lots - self._lots.keys()
-        made = [Lot([self._live[name] for name in lot], self._near, self._price, self._lot_of) for lot in fresh]
-        self._lots = {names: lot for names, lot in self._lots.items() if names in lots}
+        made = [
+            Lot([self._live[name] for name in lot], self._near, self._price, self._lot_of, self._may) for lot in fresh
+        ]
+        for names in self._lots.keys() - lots:
+            del self._lots[names]
         for names, lot in zip(fresh, made, strict=True):
             self._lots[names] = lot
             self._lot_of |= dict.fromkeys(names, lot)
 
-    def _divide(self) -> list[list[RequestId]]:
+    def _may(self, one: RequestId) -> Callable[[RequestId], bool]:
+        """Which others may be near to one, as far as their scenes tell."""
+        if self._kinds[one] not in self._pool:
+            return lambda _: True
+        kinds, linked = self._kinds, self._pool.linked(self._kinds[one])
+        return lambda other: kinds[other] in linked
+
+    def _divide(self) -> Iterator[Names]:
+        """The lots; what no request came to or went from since is divided as before."""
         if len(self._live) <= LOT_MAX:
-            return [list(self._live)]
-        lots: list[list[RequestId]] = []
-        sizes: dict[Kind, int] = {}
-        for kind, scene in self._scenes.items():
-            if kind not in self._pool:
-                self._pool.add(kind, scene.sample)
-            sizes[kind] = len(scene)
-            if len(scene) > LOT_MAX:
-                lots += scene.divide()
-        for packed in self._pool.pack(sizes, LOT_MAX):
-            if sizes[packed[0]] <= LOT_MAX:
-                lots.append([name for kind in packed for name in self._scenes[kind].names()])
-        return lots
+            self._packs.clear()
+            yield tuple(sorted(self._live))
+            return
+        before, self._packs = self._packs, {}
+        for kind in self._pool.missing(self._scenes):
+            self._pool.add(kind, self._scenes[kind].sample)
+        for packed in self._pool.pack(self._sizes, LOT_MAX):
+            kinds = tuple(packed)
+            lots = before.get(kinds) if self._touched.isdisjoint(kinds) else None
+            self._packs[kinds] = lots = lots or self._lots_of(kinds)
+            yield from lots
+
+    def _lots_of(self, kinds: tuple[Kind, ...]) -> list[Names]:
+        """Scenes that are packed together make one lot; one that alone is more than a lot makes several."""
+        inside = [self._scenes[kind] for kind in kinds]
+        lots = (
+            inside[0].divide() if len(inside[0]) > LOT_MAX else [[name for scene in inside for name in scene.names()]]
+        )
+        return [tuple(sorted(lot)) for lot in lots]
 
 
 class Scene:
@@ -128,9 +156,8 @@ class Scene:
 
     def divide(self) -> list[list[RequestId]]:
         """Lots of this scene alone; more requests for the very same things than a lot holds are cut by their ids."""
-        for kind, names in self._by_things.items():
-            if kind not in self._pool:
-                self._pool.add(kind, next(iter(names.values())))
+        for kind in self._pool.missing(self._by_things):
+            self._pool.add(kind, next(iter(self._by_things[kind].values())))
         lots: list[list[RequestId]] = []
         for packed in self._pool.pack({kind: len(names) for kind, names in self._by_things.items()}, LOT_MAX):
             inside = sorted(name for kind in packed for name in self._by_things[kind])

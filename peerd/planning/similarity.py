@@ -25,6 +25,9 @@ READINGS_KEPT_MAX = 1_024
 SAME_PLACE = 0.24
 """What the same place in the same relation is worth before the things in it are compared: less than the bound."""
 
+OTHER_STYLE = 0.35
+"""What two styles leave of the nearness of anything: less than the bound."""
+
 _PLACE_SAID_ONCE = 0.55
 _NEW_THING = 0.35
 """Nearness of two different things of which one is not in the table: an ordinary pair of nouns."""
@@ -33,7 +36,6 @@ _PEOPLE = 0.6
 _ATTRIBUTES = 0.15
 _ACCOMPANIED = 0.5
 """What a thing with no counterpart in the other prompt takes from the nearness of the things."""
-_OTHER_STYLE = 0.35
 _OTHER_MANNER = 0.9
 _PLACE_FAR = 0.62
 """Places less near than this in Lin's sense have nothing in common but being places."""
@@ -132,7 +134,7 @@ def frames_similarity(first: Frame, second: Frame) -> float:
         if first.places or second.places:
             near = _PLACE_SAID_ONCE * near**2
     if first.styles != second.styles:
-        near *= _OTHER_STYLE
+        near *= OTHER_STYLE
     elif first.manner != second.manner:
         near *= _OTHER_MANNER
     return _ALMOST_ONE * near
