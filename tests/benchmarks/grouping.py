@@ -1,8 +1,9 @@
 """Groups of many live prompts: how fast, how near to what is best, and what trees save over flat groups.
 
-`python tests/benchmarks/grouping.py` prints it. The goals: an insert at 1,000 live prompts within 10 ms, 10,000 prompts
-from nothing within 20 s, and the groups that are kept as requests come and go worth at least 98 % of those made at
-once, where all pairs are compared and joined without any bound. On a busy device look at the processor's seconds.
+`python tests/benchmarks/grouping.py` prints it, with a verdict for every goal, and exits with 1 where one is missed: 99
+of 100 inserts at 1,000 live prompts within 10 ms, 10,000 prompts from nothing within 20 s, groups that are kept as
+requests come and go worth at least 98 % of those made at once, where all pairs are compared and joined without any
+bound, and the same groups in any order of arrival. Times are the processor's: a busy device has no other clock.
 """
 
 import argparse
@@ -31,6 +32,13 @@ allowed = UNCALIBRATED.allowed
 """The table for models that nobody has calibrated."""
 STEPS = 20
 
+INSERT_P99_MS, INSERTS = 10.0, 500
+FROM_NOTHING_S = 20.0
+WORTH_MIN = 0.98
+ORDERS = 5
+PLAN_REQUESTS = 32
+"""New requests in a plan: one window's, all that a leader ever groups at once."""
+
 
 def rows_of(requests: Sequence[Request]) -> Rows:
     """Every pair of requests of one call."""
@@ -57,7 +65,7 @@ def seconds(act: Callable[[], object]) -> tuple[float, float]:
 
 
 def changes(live: int, count: int) -> float:
-    """One request comes, its group is asked for; one goes, the groups are settled."""
+    """One request comes, its group is asked for; one goes, the groups are settled. What 99 of 100 inserts keep, ms."""
     draw = random.Random(1)
     requests = crowd(draw, live + count)
     groups, present = LiveGroups(SIMILAR_MIN, allowed, PRICE), requests[:live]
@@ -78,7 +86,7 @@ def changes(live: int, count: int) -> float:
             f" p99 {busy[int(0.99 * count)] * 1000:.1f} max {busy[-1] * 1000:.1f} of the processor;"
             f" median {statistics.median(clock) * 1000:.1f} p99 {clock[int(0.99 * count)] * 1000:.1f} by the clock"
         )
-    return statistics.median(busy for busy, _ in came)
+    return sorted(busy for busy, _ in came)[int(0.99 * count)] * 1000
 
 
 def _both(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
@@ -96,6 +104,45 @@ def from_nothing(count: int) -> float:
         f" {len(found) - alone} groups, {alone} alone, {less:.1%} fewer calls"
     )
     return busy
+
+
+def orders(live: int) -> int:
+    """How many different answers the same requests get as they come in several orders."""
+    requests, answers = crowd(random.Random(4), live), set[str]()
+    for seed in range(ORDERS):
+        random.Random(seed).shuffle(requests)
+        answers.add(repr(group_requests(requests, SIMILAR_MIN, allowed, PRICE)))
+    print(f"{live} prompts in {ORDERS} orders: {len(answers)} different answer(s)")
+    return len(answers)
+
+
+def a_plan(others: int) -> None:
+    """One window's requests grouped by themselves, as a leader does, and in groups kept from plan to plan."""
+    requests = crowd(random.Random(3), others + 10 * PLAN_REQUESTS)
+    kept = LiveGroups(SIMILAR_MIN, allowed, PRICE)
+    for request in requests[:others]:
+        kept.insert(request)
+    kept.groups()
+    alone_s, kept_s = [], []
+    for at in range(others, len(requests), PLAN_REQUESTS):
+        new = requests[at : at + PLAN_REQUESTS]
+        for request in new:
+            asked(request)  # both ways find the prompts read
+
+        def come_and_go(new: Sequence[Request] = new) -> None:
+            for request in new:
+                kept.insert(request)
+            kept.groups()
+            for request in new:
+                kept.remove(request.id)
+
+        alone_s.append(seconds(partial(group_requests, new, SIMILAR_MIN, allowed, PRICE))[0])
+        kept_s.append(seconds(come_and_go)[0])
+    print(
+        f"a plan of {PLAN_REQUESTS} beside {others} others, ms of the processor:"
+        f" grouped afresh {statistics.median(alone_s) * 1000:.1f},"
+        f" in kept groups {statistics.median(kept_s) * 1000:.1f}"
+    )
 
 
 def kept_against_at_once(live: int, count: int, streams: int) -> float:
@@ -163,15 +210,19 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--streams", type=int, default=5)
     options = parser.parse_args()
-    insert_s = changes(options.live, 500)
+    insert_ms = changes(options.live, INSERTS)
+    for others in (0, 100, 1_000):
+        a_plan(others)
     trees()
-    kept = min(kept_against_at_once(*sizes, options.streams) for sizes in ((60, 300), (600, 1_200)))
-    busy_s = from_nothing(options.many)
+    answers = orders(300)
+    shares = [kept_against_at_once(60, 300, options.streams), kept_against_at_once(600, 1_200, options.streams)]
+    nothing_s = from_nothing(options.many)
     return verdict(
         {
-            f"an insert at {options.live} live prompts within 10 ms of the processor in the median": insert_s <= 0.01,
-            f"{options.many} prompts from nothing within 20 s of the processor": busy_s <= 20.0,
-            "what is kept is worth at least 98 % of what is made at once": kept >= 0.98,
+            f"99 of 100 inserts within {INSERT_P99_MS:.0f} ms: {insert_ms:.1f} ms": insert_ms <= INSERT_P99_MS,
+            f"from nothing within {FROM_NOTHING_S:.0f} s: {nothing_s:.1f} s": nothing_s <= FROM_NOTHING_S,
+            f"kept groups worth at least {WORTH_MIN:.0%} of all at once: {min(shares):.1%}": min(shares) >= WORTH_MIN,
+            f"the same groups in any order: {answers} different answer(s)": answers == 1,
         }
     )
 

@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peerd.planning import similarity
 from peerd.planning.settings import PlanSettings
 from peerd.planning.similarity import Reading
+from tests.goals import verdict
 
 HERE = Path(__file__).parent
 MODEL = HERE.parents[1] / "peerd" / "engine" / "embedded"
@@ -107,6 +108,7 @@ def told(name: str, some: Sequence[Pair], words: dict[str, Reading], both: dict[
     yes = sum(pair.may_share for pair in some)
     print(f"{name}: {len(some)} pairs, {yes} may share")
     areas: dict[str, object] = {}
+    gains: dict[str, tuple[float, float]] = {}
     for way in WAYS:
         low, high = interval(lambda chosen, way=way: area([scores[way][at] for at in chosen]), len(some))  # type: ignore[misc]
         areas[way] = [area(scores[way]), low, high]
@@ -116,7 +118,7 @@ def told(name: str, some: Sequence[Pair], words: dict[str, Reading], both: dict[
         def gain(chosen: list[int], way: str = way) -> float:
             return area([scores["both"][at] for at in chosen]) - area([scores[way][at] for at in chosen])
 
-        low, high = interval(gain, len(some))
+        low, high = gains[way] = interval(gain, len(some))
         print(f"  both over {way}: {gain(list(range(len(some)))):+.4f}  [{low:+.4f}, {high:+.4f}]")
     bound = PlanSettings().similar_min
     false = sum(near >= bound and not may for near, may in scores["both"])
@@ -124,7 +126,7 @@ def told(name: str, some: Sequence[Pair], words: dict[str, Reading], both: dict[
     print(
         f"  at the bound of {bound}: {false} of {len(some) - yes} share wrongly, {missed} of {yes} stay apart wrongly"
     )
-    return {"pairs": len(some), "areas": areas, "false": false, "missed": missed}
+    return {"pairs": len(some), "areas": areas, "gains": gains, "false": false, "missed": missed}
 
 
 def cost(prompts: Sequence[str], embeddings: dict[str, bytes]) -> dict[str, float]:
@@ -176,7 +178,7 @@ def cost(prompts: Sequence[str], embeddings: dict[str, bytes]) -> dict[str, floa
     return found
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON value at the end")
     as_json = parser.parse_args().json
@@ -185,14 +187,18 @@ def main() -> None:
     embeddings = embed(prompts)
     words = {prompt: similarity.read(prompt) for prompt in prompts}
     both = {prompt: similarity.read(prompt, embeddings[prompt]) for prompt in prompts}
-    answer: dict[str, object] = {
+    answer: dict[str, Any] = {
         "tuning": told("tuning half", [pair for pair in known if not pair.scored], words, both),
         "scored": told("scored half", [pair for pair in known if pair.scored], words, both),
         "cost": cost(prompts, embeddings),
     }
+    count, gains = answer["scored"]["pairs"], answer["scored"]["gains"]
     if as_json:
         print(json.dumps(answer))
+    goals = {f"at least {SCORED_MIN} pairs scored: {count}": count >= SCORED_MIN}
+    goals |= {f"both beat {way}: 95 % of the gain from {low:+.4f} up": low > 0 for way, (low, _) in gains.items()}
+    return verdict(goals)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
