@@ -25,18 +25,20 @@ class Calibrated:
 
     home: Path
     registry: Registry
-    _known: dict[str, tuple[int, Calibration | None]] = field(default_factory=dict)
+    _known: dict[str, tuple[int, Path | None, Calibration | None]] = field(default_factory=dict)
 
     def __call__(self, digest: str) -> Calibration | None:
         """None where nobody measured this model, or what was measured can not be read."""
-        changed_ns = self._changed_ns(digest)
+        # A leader may plan for a model that it does not have, or that it gets to know later.
+        changed_ns, folder = self._changed_ns(digest), self.registry.folder_known(digest)
         known = self._known.get(digest)
-        if known is not None and known[0] == changed_ns:
-            return known[1]
+        if known is not None and known[:2] == (changed_ns, folder):
+            return known[2]
         if len(self._known) >= KEPT_MAX:
             del self._known[next(iter(self._known))]
-        self._known[digest] = changed_ns, self._read(digest)
-        return self._known[digest][1]
+        found = self._read(digest, folder)
+        self._known[digest] = changed_ns, folder, found
+        return found
 
     def _changed_ns(self, digest: str) -> int:
         try:
@@ -44,16 +46,10 @@ class Calibrated:
         except OSError:
             return 0
 
-    def _read(self, digest: str) -> Calibration | None:
+    def _read(self, digest: str, folder: Path | None) -> Calibration | None:
         try:
-            data = calibrations.read(self.home, digest, self._folder(digest))
+            data = calibrations.read(self.home, digest, folder)
             return None if data is None else parse(data)
         except LocalError as error:
             log.warning("going by the table for every model: %s", error)
             return None
-
-    def _folder(self, digest: str) -> Path | None:
-        try:
-            return self.registry.folder_of(digest)
-        except LocalError:
-            return None  # a leader may plan for a model that it does not have

@@ -27,7 +27,12 @@ Guidance = Annotated[float | None, typer.Option("--guidance", metavar="G", help=
 Scheduler = Annotated[str | None, typer.Option("--scheduler", metavar="NAME", help="ddim, euler, dpmpp_2m, …")]
 Negative = Annotated[str, typer.Option("--negative", metavar="TEXT", help="What not to draw.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="Pixels, for example 256x256.")]
-Model = Annotated[str, typer.Option("--model", metavar="NAME|FOLDER", help="A Stable Diffusion folder of your own.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME|FOLDER", help="A Stable Diffusion folder of your own; else this node's model."
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write the picture.")]
 Group = Annotated[str | None, typer.Option("--group", metavar="NAME:N", help="Wait for N requests of this name.")]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long a named group waits.")]
@@ -111,7 +116,7 @@ def generate(
     scheduler: Scheduler = None,
     negative: Negative = "",
     size: Size = None,
-    model: Model = "embedded",
+    model: Model = None,
     out: Out = None,
     group: Group = None,
     wait: Wait = 10.0,
@@ -141,7 +146,7 @@ def plan(
     scheduler: Scheduler = None,
     negative: Negative = "",
     size: Size = None,
-    model: Model = "embedded",
+    model: Model = None,
     share: Share = "prompt",
     quality: Quality = "balanced",
     as_json: Json = False,
@@ -166,7 +171,7 @@ def models() -> None:
 
 @models_app.command()
 def calibrate(
-    model: Model = "embedded",
+    model: Model = None,
     scheduler: Annotated[list[str] | None, typer.Option("--scheduler", metavar="NAME", help="May be repeated.")] = None,
     steps: Annotated[list[int] | None, typer.Option("--steps", metavar="T", help="May be repeated.")] = None,
     quality: Annotated[

@@ -119,8 +119,8 @@ async def _composed(
         closing.callback(store.close)
         identity = Identity.load_or_make(home)
         roster = Roster.load_or_found(home, identity, name)
-        registry = Registry(home)
-        model = await asyncio.to_thread(registry.find, settings.node.model)
+        registry = Registry(home, usual=settings.node.model, shelf=store)
+        model = await asyncio.to_thread(registry.find, registry.usual)
         calibrated = Calibrated(home, registry)
         allowance = Allowance(calibrated)
         engine = _engine(home, settings, registry, model.digest)
@@ -146,7 +146,8 @@ async def _composed(
                 queued_steps=works.queued_steps,
                 queued_s=works.queued_s,
                 joules_lately=works.joules_lately,
-                warm=engine.warm,
+                models=registry.digests(),
+                loaded=engine.loaded,
             )
 
         boot = BootNonce(secrets.token_hex(16))
@@ -229,7 +230,8 @@ async def _composed(
         closing.push_async_callback(reception.close)
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
-        for task in (_pulse(runtime, profile), _measure_once(engine, paces, usual, profile)):
+        recalling = asyncio.to_thread(registry.recall)
+        for task in (_pulse(runtime, profile), _measure_once(engine, paces, usual, profile), recalling):
             closing.push_async_callback(_end, asyncio.create_task(task))
         on_ready(Ready(name, identity.node, tuple(transport.endpoints), home, socket_path(home)))
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")

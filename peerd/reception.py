@@ -68,7 +68,7 @@ class Reception:
     # ---- pictures ------------------------------------------------------------------------------------------
 
     async def submit(self, wish: Wish) -> RequestId:
-        request = await self._embedded(request_of(wish, self.runtime.node.me, self.registry))
+        request = await self._embedded(await request_of(wish, self.runtime.node.me, self.registry))
         # Written before anyone hears of the request: a disk that is full refuses here, and nothing is lost.
         self.outbox.expect(request.id, wish.out)
         self.board.open_page(request.id)
@@ -85,7 +85,7 @@ class Reception:
 
     async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
         me = self.runtime.node.me
-        requests = [announced(await self._embedded(request_of(wish, me, self.registry))) for wish in wishes]
+        requests = [announced(await self._embedded(await request_of(wish, me, self.registry))) for wish in wishes]
         devices = self.runtime.node.devices()
         found = await asyncio.to_thread(
             preview.preview_plan, preview.spread(requests, devices, me), devices, self.settings, self.allowance
@@ -94,8 +94,8 @@ class Reception:
         return found | {"track_record": msgspec.to_builtins(record)}
 
     async def _embedded(self, request: Request) -> Request:
-        """With the engine's own reading of the prompt, if it is warm and free: it knows more than simple words do."""
-        if not self.engine.warm or self.works.queued_steps or request.share != "prompt":
+        """With the model's own reading of the prompt, if it is loaded and free: it knows more than simple words do."""
+        if self.engine.loaded != request.call.model or self.works.queued_steps or request.share != "prompt":
             return request
         try:
             async with asyncio.timeout(EMBED_S_MAX):
@@ -106,8 +106,10 @@ class Reception:
         return msgspec.structs.replace(request, embedding=embedding)
 
     def _warm_up(self, request: Request) -> None:
-        """Start a cold engine while the request gathers company: it needs seconds, and will be wanted either way."""
-        if self.engine.warm or self._errands or not self.runtime.node.profile.engine:
+        """Load the model while the request gathers company: it takes seconds, and will be wanted either way."""
+        if self.engine.loaded == request.call.model or self._errands or not self.runtime.node.profile.engine:
+            return
+        if self.works.queued_steps:  # other work goes on with the model that is loaded
             return
 
         async def prepare() -> None:

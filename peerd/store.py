@@ -1,4 +1,4 @@
-"""What a node keeps on disk, in one SQLite file: its memory, its results, its promises and its paces.
+"""What a node keeps on disk, in one SQLite file: its memory, its results, its promises, its paces and folders.
 
 Each call is one short transaction that is on disk when it returns. Never here: what the values mean, the pictures
 themselves, or how the file survives (`state_file`).
@@ -17,7 +17,7 @@ from peerd_protocol.ids import GroupId, RequestId
 from peerd_protocol.plan import Forecast, GroupPlan
 
 FILE_NAME = "state.sqlite"
-VERSION = 2
+VERSION = 3
 PROMISES_KEPT_MAX = 10_000
 """Promises and outcomes beyond this many go, the oldest first; results stay."""
 
@@ -33,6 +33,7 @@ CREATE TABLE promises (
 );
 CREATE TABLE outcomes (request TEXT PRIMARY KEY, group_id TEXT NOT NULL, outcome BLOB NOT NULL);
 CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE folders (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 """
 _UPGRADES = {
     1: """
@@ -44,7 +45,8 @@ INSERT INTO outcomes SELECT request, group_id, json_object(
 DROP TABLE outcomes_1;
 DROP TABLE IF EXISTS speeds;
 CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
-"""
+""",
+    2: "CREATE TABLE folders (number INTEGER PRIMARY KEY, name TEXT NOT NULL);",
 }
 
 
@@ -190,6 +192,18 @@ class Store:
     def save_pace(self, model: str, pace: bytes) -> None:
         with self._file.transaction() as base:
             base.execute("INSERT OR REPLACE INTO paces VALUES (?, ?)", (model, pace))
+
+    # ---- models --------------------------------------------------------------------------------------------
+
+    def folders(self) -> list[str]:
+        """The model folders that this node was asked for, the last one at the end."""
+        with self._file.transaction() as base:
+            return [str(name) for (name,) in base.execute("SELECT name FROM folders ORDER BY number")]
+
+    def save_folders(self, names: Sequence[str]) -> None:
+        with self._file.transaction() as base:
+            base.execute("DELETE FROM folders")
+            base.executemany("INSERT INTO folders (name) VALUES (?)", [(name,) for name in names])
 
 
 def _predict(base: sqlite3.Connection, plan: GroupPlan) -> None:

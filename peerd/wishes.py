@@ -3,6 +3,7 @@
 Never here: HTTP (`api`), or what becomes of a request (`peerd_protocol`).
 """
 
+import asyncio
 import secrets
 import time
 from pathlib import Path
@@ -22,10 +23,11 @@ GUIDANCE_MAX = 100.0
 WAIT_S_MAX = 600.0
 
 
-def request_of(wish: Wish, origin: NodeId, registry: Registry) -> Request:
+async def request_of(wish: Wish, origin: NodeId, registry: Registry) -> Request:
     """The request that fulfils this wish. LocalError says in one sentence what can not be granted."""
     _check_words(wish)
-    model = registry.find(wish.model)
+    # A folder that is new is read whole, and the node must go on living meanwhile.
+    model = await asyncio.to_thread(registry.find, registry.usual if wish.model is None else wish.model)
     steps = wish.steps if wish.steps is not None else model.steps
     scheduler = wish.scheduler if wish.scheduler is not None else model.scheduler
     if not 1 <= steps <= STEPS_MAX:

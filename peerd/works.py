@@ -54,6 +54,8 @@ class Works:
         self._burden = Burden()
         self._free_s = clock_s()
         """When the engine was through with its last order."""
+        self._loaded = ""
+        """The model that it had loaded then."""
         self.denoiser_calls = 0
         """All of them since the daemon's start, as the engine counted them: of work that failed or was cancelled too,
         but for a step that was cut off."""
@@ -86,7 +88,7 @@ class Works:
         self._left[action.work], self._calls[action.work] = _steps_of(action), action.call
         self._counted[action.work] = 0
         waited = len(self._left) > 1
-        begun_s, warm = self._clock_s(), self._engine.warm
+        begun_s, warm = self._clock_s(), self._engine.loaded == action.call.model
         watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm)
         try:
             order = order_of(action, self._calibration_of(action.call.model))
@@ -94,13 +96,14 @@ class Works:
                 async for event in events:
                     if waited:
                         # The order before it has ended by now, and its own time begins where that one's did.
-                        watch.begun_s, waited = max(begun_s, self._free_s), False
+                        watch.begun_s, watch.warm = max(begun_s, self._free_s), self._loaded == action.call.model
+                        waited = False
                     post(self._take(action, event))
         except PeerdError as error:
             log.warning("%s failed: %s", action.work, error)
             post(WorkFailed(action.work, str(error)))
         finally:
-            self._free_s = self._clock_s()
+            self._free_s, self._loaded = self._clock_s(), self._engine.loaded
             del (
                 self._left[action.work],
                 self._calls[action.work],

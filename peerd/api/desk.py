@@ -26,7 +26,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     scheduler: str | None = None
     width: int | None = None
     height: int | None = None
-    model: str = "embedded"
+    model: str | None = None
+    """A name, or a folder's absolute path."""
     out: str | None = None
     """An absolute path to write the picture to; None: a name of our own in the node's picture folder."""
     group_name: str = ""

@@ -37,7 +37,8 @@ EMBEDDED_AT_ONCE = 64
 class Wanted:
     """The words of the command; empty ones leave the choice to the model's own settings."""
 
-    model: str
+    model: str | None
+    """None: that of this node."""
     schedulers: tuple[str, ...]
     steps: tuple[int, ...]
     qualities: tuple[str, ...]
@@ -66,8 +67,8 @@ def calibrate(wanted: Wanted, as_json: bool) -> int:
     """Measure, fit, write, and show."""
     _check(wanted)
     home = config.make_home(config.home())
-    registry = Registry(home)
-    model = registry.find(wanted.model)
+    registry = Registry(home, usual=config.read_config(home).node.model)
+    model = registry.find(registry.usual if wanted.model is None else wanted.model)
     schedulers, steps = wanted.schedulers or (model.scheduler,), wanted.steps or (model.steps,)
     courses = [(name, count) for name in schedulers for count in steps]
     for course in courses:

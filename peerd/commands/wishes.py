@@ -33,7 +33,7 @@ class Words:
     scheduler: str | None = None
     negative: str = ""
     size: str | None = None
-    model: str = "embedded"
+    model: str | None = None
     out: Path | None = None
     group: str | None = None
     wait_s: float = 10.0
@@ -130,9 +130,9 @@ def _group(text: str | None) -> tuple[str, int]:
     return name, int(size)
 
 
-def _model(text: str) -> str:
+def _model(text: str | None) -> str | None:
     """A name stays a name; a folder becomes absolute, since the daemon lives in another folder."""
-    if os.sep in text or text.startswith(("~", ".")):
+    if text is not None and (os.sep in text or text.startswith(("~", "."))):
         folder = Path(text).expanduser().absolute()
         if not folder.is_dir():
             raise UsageError(f"--model {text}: there is no such folder.")

@@ -1,4 +1,4 @@
-"""How long this device takes for a picture, learnt from its own finished work: what it tells in `Profile.pace`.
+"""How long this device takes for a picture, learnt from its own finished work: what it tells in its `Profile`.
 
 Every time is first brought to full speed: a host that was crowded is not a slow device. A denoiser call costs something
 fixed and something for each pixel; two sizes tell them apart, so that sizes never made can be predicted. Never here: a

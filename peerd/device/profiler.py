@@ -3,7 +3,7 @@
 Never here: how each of them is read, or when the node asks for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from peerd.device.compute import load_per_core, memory_free_mib
@@ -13,7 +13,7 @@ from peerd.device.links import Links
 from peerd.device.pace import Paces
 from peerd.device.power import PowerSettings, read_power
 from peerd_protocol.plan import Call
-from peerd_protocol.profile import Profile
+from peerd_protocol.profile import MODELS_MAX, OtherModel, Profile
 
 
 @dataclass(slots=True)
@@ -40,11 +40,13 @@ class Profiler:
         queued_steps: int = 0,
         queued_s: float = 0.0,
         joules_lately: float = 0.0,
-        warm: bool = False,
+        models: Sequence[str] = (),
+        loaded: str = "",
     ) -> Profile:
         """This device as it is now. `usual` is a call as its model makes them by default: by it speed is told.
 
-        `warm`: its engine runs, so the memory it needs is taken already.
+        `models` are all that it has, those worth telling first. `loaded` is the one that its engine has loaded, which
+        needs no more memory then.
         """
         power = read_power(self.power)
         free_mib = self.memory_mib()
@@ -54,7 +56,8 @@ class Profiler:
             self.meter.busy()
         self.host.look(working=queued_steps > 0)
         # 0 means that the system hides its memory; the owner's word then stands.
-        has_room = warm or free_mib == 0 or free_mib >= self.memory_engine_mib
+        has_room = bool(loaded) or free_mib == 0 or free_mib >= self.memory_engine_mib
+        others = [model for model in models if model != usual.model]
         return Profile(
             model=usual.model,
             engine=self.engine_allowed and has_room,
@@ -69,9 +72,10 @@ class Profiler:
             queued_steps=queued_steps,
             offers=self.offers,
             pace=self.paces.of(usual.model),
+            more_models=tuple(OtherModel(model, self.paces.of(model)) for model in others[: MODELS_MAX - 1]),
             watts=round(self.meter.watts, 3),
             joules_lately=round(joules_lately, 3),
-            warm=warm,
+            loaded=loaded,
             queued_s=round(queued_s, 4),
             host=self.host.name,
             cores=self.host.cores,

@@ -6,6 +6,7 @@ models are kept or fetched from.
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -88,7 +89,7 @@ def _read(cache: Path | None) -> dict[str, _Known]:
 def _write(cache: Path, known: dict[str, _Known]) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        beside = cache.with_suffix(f".{os.getpid()}")
+        beside = cache.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         beside.write_bytes(msgspec.json.encode(known))
         beside.replace(cache)
     except OSError:

@@ -103,6 +103,11 @@ class Engine(Protocol):
         """Whether a model is loaded, so that embedding a prompt costs milliseconds."""
         ...
 
+    @property
+    def loaded(self) -> str:
+        """The digest of the model that is loaded, with which `embed` reads prompts; empty while none is."""
+        ...
+
     def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator cancels it within one step.
 

@@ -41,7 +41,8 @@ def slowdown_from_environment() -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """`folder_of` finds a model's folder by its digest (EngineError or LocalError if it is not here).
+    """`folder_of` finds a model's folder by its digest (EngineError or LocalError if it is not here), and may take a
+    while: it is called in a thread.
 
     `model` is what `embed` uses while no other is loaded. `keep_alive_s` None keeps an idle engine for ever.
     """
@@ -73,15 +74,19 @@ class ProcessEngine:
         return self._child is not None and self._child.alive and self._child.loaded
 
     @property
+    def loaded(self) -> str:
+        """The digest of the model that is loaded; empty while none is."""
+        return self._model if self.warm else ""
+
+    @property
     def pid(self) -> int | None:
         """The child's process id while there is one."""
         return self._child.pid if self._child is not None and self._child.alive else None
 
     async def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator (`contextlib.aclosing`) cancels it within one step."""
-        folder = self._folder_of(order.call.model)
 
-        def command(number: int) -> dialogue.Command:
+        def command(number: int, folder: str) -> dialogue.Command:
             return dialogue.Run(
                 number=number,
                 folder=folder,
@@ -96,7 +101,7 @@ class ProcessEngine:
                 blend=order.blend,
             )
 
-        async with contextlib.aclosing(self._converse(command)) as answers:
+        async with contextlib.aclosing(self._converse(order.call.model, command)) as answers:
             async for answer in answers:
                 match answer:
                     case dialogue.Step(_, step, total, seconds, preview, preview_side, denoiser_calls):
@@ -104,42 +109,35 @@ class ProcessEngine:
                     case dialogue.Save(_, step, data, names):
                         yield Saved(step, data, names)
                     case dialogue.Picture(_, width, height, rgb, denoiser_calls, exact):
-                        self._model = order.call.model
                         yield Painted(width, height, rgb, denoiser_calls, exact)
                     case dialogue.Halt(_, denoiser_calls, probe_calls):
-                        self._model = order.call.model
                         yield Halted(denoiser_calls, probe_calls)
                     case _:
                         raise EngineError(_ASTRAY)
 
     async def prepare(self, model: str) -> None:
         """Start the engine and load the model, so that the next order finds it warm."""
-        folder = self._folder_of(model)
-        async with contextlib.aclosing(self._converse(lambda number: dialogue.Prepare(number, folder))) as answers:
+        async with contextlib.aclosing(self._converse(model, dialogue.Prepare)) as answers:
             async for _ in answers:
                 pass
-        self._model = model
 
     async def embed(self, prompts: Sequence[str]) -> list[bytes]:
         """Pooled, normalised text embeddings as little-endian float16 bytes, one a prompt. Starts the engine."""
-        folder = self._folder_of(self._model)
-        answer = await self._ask(lambda number: dialogue.Embed(number, folder, tuple(prompts)))
+        answer = await self._ask(self._model, lambda number, folder: dialogue.Embed(number, folder, tuple(prompts)))
         if not isinstance(answer, dialogue.Embedded):
             raise EngineError(_ASTRAY)
         return list(answer.vectors)
 
     async def measure(self, call: Call) -> float:
         """Denoiser calls per second, timed on two real calls of this call's shape. Starts the engine."""
-        folder = self._folder_of(call.model)
-        answer = await self._ask(lambda number: dialogue.Measure(number, folder, call))
+        answer = await self._ask(call.model, lambda number, folder: dialogue.Measure(number, folder, call))
         if not isinstance(answer, dialogue.Measured):
             raise EngineError(_ASTRAY)
         return answer.calls_per_second
 
     async def compare(self, call: Call, other: str) -> dialogue.Compared:
         """How long the call's prompt and `other` may share a beginning; minutes on a large model."""
-        folder = self._folder_of(call.model)
-        answer = await self._ask(lambda number: dialogue.Compare(number, folder, call, other))
+        answer = await self._ask(call.model, lambda number, folder: dialogue.Compare(number, folder, call, other))
         if not isinstance(answer, dialogue.Compared):
             raise EngineError(_ASTRAY)
         return answer
@@ -152,23 +150,31 @@ class ProcessEngine:
         if child is not None:
             await child.end()
 
-    def _folder_of(self, model: str) -> str:
-        return str(self._config.folder_of(model))
+    async def _folder_of(self, model: str) -> str:
+        """In its turn, so that a folder that takes long to read lets no later order overtake."""
+        try:
+            return str(await asyncio.to_thread(self._config.folder_of, model))
+        except BaseException:
+            self._retire_later()
+            raise
 
-    async def _ask(self, command_of: Callable[[int], dialogue.Command]) -> dialogue.Answer:
-        async with contextlib.aclosing(self._converse(command_of)) as answers:
+    async def _ask(self, model: str, command_of: Callable[[int, str], dialogue.Command]) -> dialogue.Answer:
+        async with contextlib.aclosing(self._converse(model, command_of)) as answers:
             async for answer in answers:
                 return answer
         raise EngineError("The engine ended without an answer.")
 
-    async def _converse(self, command_of: Callable[[int], dialogue.Command]) -> AsyncGenerator[dialogue.Answer, None]:
-        """The answers to one command, in its turn; the last one ends it."""
+    async def _converse(
+        self, model: str, command_of: Callable[[int, str], dialogue.Command]
+    ) -> AsyncGenerator[dialogue.Answer, None]:
+        """The answers to one command, in its turn; the last one ends it. It gets its number and the model's folder."""
         async with self._turn:
             self._stay()
+            folder = await self._folder_of(model)
             child = await self._living_child()
             # Numbered in its turn: cancelling a number cancels all before it.
             self._number += 1
-            command = command_of(self._number)
+            command = command_of(self._number, folder)
             ended = False
             try:
                 await child.tell(command)
@@ -179,7 +185,7 @@ class ProcessEngine:
                             ended = True
                             raise CheckpointError(text) if checkpoint else EngineError(text)
                         case dialogue.Loaded():
-                            child.loaded = True
+                            child.loaded, self._model = True, model
                             ended = isinstance(command, dialogue.Prepare)
                         case dialogue.Step() | dialogue.Save():
                             yield answer

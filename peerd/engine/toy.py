@@ -48,7 +48,7 @@ class ToyEngine:
         self._seconds_per_step = seconds_per_step
         self._die_at_step = die_at_step
         self._turn = asyncio.Lock()
-        self._warm = False
+        self._warm, self._model = False, ""
         self.denoiser_calls = 0
         """All of them, in all orders."""
         self.probe_calls = 0.0
@@ -58,10 +58,15 @@ class ToyEngine:
         """Whether it was used since it was made or closed."""
         return self._warm
 
+    @property
+    def loaded(self) -> str:
+        """The model that it was used with last: any will do."""
+        return self._model if self._warm else ""
+
     async def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator cancels it within one step."""
         async with self._turn:
-            self._warm = True
+            self._warm, self._model = True, order.call.model
             call, total, done = order.call, _total(order), 0
             latent = _noise(call)
             if order.start is not None:
@@ -98,7 +103,7 @@ class ToyEngine:
 
     async def prepare(self, model: str) -> None:
         """There is nothing to load."""
-        self._warm = True
+        self._warm, self._model = True, model
 
     async def embed(self, prompts: Sequence[str]) -> list[bytes]:
         """Bags of hashed words, normalised: prompts with common words are near."""
@@ -107,7 +112,7 @@ class ToyEngine:
 
     async def measure(self, call: Call) -> float:
         """The speed that it was told to have; a thousand a second if none."""
-        self._warm = True
+        self._warm, self._model = True, call.model
         return 1.0 / max(self._seconds_per_step, 1e-3)
 
     async def close(self) -> None:

@@ -1,20 +1,28 @@
 """Model names and digests to folders, and what a model is run with unless asked otherwise.
 
-A name is `embedded`, a folder's path, or a folder in PEERD_HOME/models. Blocks while it hashes a new folder: call
-`find` in a thread. Never here: torch, a download, or how a digest is computed (`engine/model_folder.py`).
+A name is `embedded`, a folder's path, or a folder in PEERD_HOME/models. The folders that this node was asked for are
+remembered: others may ask for the same model, by its digest. Never here: torch, a download, or how a digest is computed
+(`engine/model_folder.py`).
 """
 
 import json
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from peerd.engine.model_folder import EMBEDDED_FOLDER, model_digest
 from peerd_protocol.errors import LocalError
 from peerd_protocol.schedulers import DEFAULT_SCHEDULER
 
+log = logging.getLogger("peerd.models")
+
 EMBEDDED = "embedded"
+FOLDERS_MAX = 14
+"""Folders remembered, those asked for last. With the usual and the embedded model they are all that a profile tells."""
+INDEX_FILE = "model_index.json"
 JSON_BYTES_MAX = 1024 * 1024
 CACHE_FOLDER = "cache"
 
@@ -59,43 +67,69 @@ class Model:
     height: int
 
 
-class Registry:
-    """The models of one node."""
+class Shelf(Protocol):
+    """Where the names that were asked for outlive the daemon, the last one at the end."""
 
-    def __init__(self, home: Path, *, embedded: Path = EMBEDDED_FOLDER) -> None:
+    def folders(self) -> list[str]: ...
+    def save_folders(self, names: Sequence[str]) -> None: ...
+
+
+class Registry:
+    """The models of one node. Safe from several threads; what blocks says so."""
+
+    def __init__(
+        self, home: Path, *, usual: str = EMBEDDED, shelf: Shelf | None = None, embedded: Path = EMBEDDED_FOLDER
+    ) -> None:
+        self.usual = usual
+        """The name of the model that is meant where none is named."""
         self._home = home
+        self._shelf = shelf
         self._embedded = embedded
-        self._by_digest: dict[str, Model] = {}
+        self._asked = shelf.folders() if shelf else []
+        self._found: dict[str, Model] = {}
 
     def find(self, name: str) -> Model:
-        """The model of that name. LocalError in one sentence if there is none, or the folder isn't a model."""
-        folder = self._folder(name)
-        index = _read(folder / "model_index.json")
-        digest = model_digest(folder, self._home / CACHE_FOLDER)
-        known = self._by_digest.get(digest)
-        if known is not None and known.name == name:
-            return known
-        model = self._describe(name, folder, digest, index)
-        self._by_digest[digest] = model
+        """The model of that name, which is remembered. LocalError if there is none, or the folder isn't a model.
+
+        Blocks for as long as it takes to read a folder that is new or has changed, which may be gigabytes: call it in a
+        thread. So does `folder_of`.
+        """
+        model = self._look(name)
+        self._remember(model)
         return model
 
     def folder_of(self, digest: str) -> Path:
-        """The folder of a model by its digest; LocalError if this node does not have it."""
-        if digest not in self._by_digest:
-            for name in self.names():
-                try:
-                    self.find(name)
-                except LocalError:
-                    continue  # a broken folder does not hide the others
-        model = self._by_digest.get(digest)
-        if model is None:
-            raise LocalError(f"This device has no model with the digest {digest[:12]}; copy its folder here first.")
-        return model.folder
+        """The folder of a model by its digest; LocalError if this node does not have it, or no longer."""
+        known = sorted(name for name, model in self._found.copy().items() if model.digest == digest)
+        for name in dict.fromkeys((*known, self.usual, *self._asked, *self.names())):
+            try:
+                model = self._look(name)
+            except LocalError:
+                continue  # a broken folder does not hide the others
+            if model.digest == digest:
+                return model.folder
+        raise LocalError(f"This device has no model with the digest {digest[:12]}; copy its folder here first.")
+
+    def recall(self) -> None:
+        """Look again at what was asked for in the daemon's earlier lives. Blocks: call it in a thread."""
+        for name in (EMBEDDED, *self._asked):
+            with suppress(LocalError):  # it may be back another day
+                self._look(name)
+
+    def digests(self) -> list[str]:
+        """The models that are known to be here, that asked for last first."""
+        asked = self._asked.copy()
+        found = sorted(self._found.copy().values(), key=lambda model: _place(model.name, asked), reverse=True)
+        return list(dict.fromkeys(model.digest for model in found if (model.folder / INDEX_FILE).is_file()))
+
+    def folder_known(self, digest: str) -> Path | None:
+        """The folder of a model that was looked at already; never blocks."""
+        return next((model.folder for model in self._found.copy().values() if model.digest == digest), None)
 
     def name_of(self, digest: str) -> str:
         """What this node calls the model; the digest's beginning where it does not have it."""
-        known = self._by_digest.get(digest)
-        return digest[:12] if known is None else Path(known.name).name
+        known = sorted(model.name for model in self._found.copy().values() if model.digest == digest)
+        return Path(known[0]).name if known else digest[:12]
 
     def names(self) -> list[str]:
         """All names that need no path, `embedded` first."""
@@ -105,6 +139,33 @@ class Registry:
         except OSError:
             found = []
         return [EMBEDDED, *(name for name in found if name != EMBEDDED)]
+
+    def _look(self, name: str) -> Model:
+        folder = self._folder(name)
+        index = _read(folder / INDEX_FILE)
+        try:
+            digest = model_digest(folder, self._home / CACHE_FOLDER)
+        except OSError as error:
+            raise LocalError(
+                f"The model in {folder} can not be read: {error.strerror}; let the user that runs peerd read it."
+            ) from error
+        known = self._found.get(name)
+        if known is None or (known.folder, known.digest) != (folder, digest):
+            known = self._found[name] = self._describe(name, folder, digest, index)
+        return known
+
+    def _remember(self, model: Model) -> None:
+        if model.name in (EMBEDDED, self.usual) or self._asked[-1:] == [model.name]:
+            return
+        asked = [*(name for name in self._asked if name != model.name), model.name]
+        for name in asked[:-FOLDERS_MAX]:
+            self._found.pop(name, None)
+        self._asked = asked[-FOLDERS_MAX:]
+        if self._shelf is not None:
+            try:
+                self._shelf.save_folders(self._asked)
+            except LocalError as error:
+                log.warning("the folder %s is forgotten at the next start: %s", model.name, error)
 
     def _folder(self, name: str) -> Path:
         if name == EMBEDDED:
@@ -124,7 +185,7 @@ class Registry:
             )
         if not folder.is_dir():
             raise LocalError(f"There is no folder {folder}; name a model or a folder that holds one.")
-        if not (folder / "model_index.json").is_file():
+        if not (folder / INDEX_FILE).is_file():
             raise LocalError(f"{folder} is not a model folder: it has no model_index.json; diffusers writes one.")
         return folder.resolve()
 
@@ -144,6 +205,10 @@ class Registry:
             width=width,
             height=height,
         )
+
+
+def _place(name: str, asked: Sequence[str]) -> int:
+    return asked.index(name) if name in asked else -1
 
 
 def _sides(folder: Path, denoiser: str) -> tuple[int, int]:

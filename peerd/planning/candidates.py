@@ -5,7 +5,7 @@ The rules of safety live here, and no wish of an asker overrides them. Never her
 
 from collections.abc import Iterable, Mapping
 
-from peerd.planning.forecast import Course, Load
+from peerd.planning.forecast import Course, Load, Part
 from peerd.planning.settings import PlanSettings
 from peerd.planning.split import total_of
 from peerd_protocol.ids import NodeId
@@ -22,7 +22,7 @@ def unfit(profile: Profile, model: str, settings: PlanSettings) -> str:
         return "it has no engine"
     if not profile.offers:
         return "its owner offers no steps to others"
-    if profile.model != model:
+    if not profile.has(model):
         return "it does not have the model"
     if battery_low(profile, settings):
         return "its battery is low"
@@ -78,19 +78,22 @@ def choose_runner(request: Request, load: Load) -> NodeId | None:
     )
 
 
-def rank(nodes: Iterable[NodeId], ways: Mapping[NodeId, Course], home: NodeId, load: Load) -> list[NodeId]:
-    """Who runs shared steps first, of `nodes` that keep everyone's patience; `home` runs the lead's own steps.
+def rank(nodes: Iterable[NodeId], ways: Mapping[NodeId, Course], home: Part, load: Load) -> list[NodeId]:
+    """Who runs shared steps first, of `nodes` that keep everyone's patience; `home` is the lead's own part.
 
-    By predicted finish, a battery spared. Where devices told what they have borne, those that end nearly as soon as
-    the best take turns: the least burdened first. At a tie `home`, then fewer joules, then the lower id.
+    By predicted finish, a battery spared. Of those that end nearly as soon as the best, first those that ever ran the
+    model: what the others would take is a guess. Where devices told what they have borne, they take turns, the least
+    burdened first. At a tie the lead's own runner, then fewer joules, then the lower id.
     """
     finish_s = {node: ways[node].seconds * reluctance(load, node) for node in nodes}
     near_s = _near_s(finish_s.values(), load)
 
-    def key(node: NodeId) -> tuple[bool, float, int, bool, float, NodeId]:
+    def key(node: NodeId) -> tuple[bool, bool, float, int, bool, float, NodeId]:
         near = finish_s[node] <= near_s
         borne = load.burden(node, ways[node].drawn_by.get(node, 0.0)) if near else 0.0
-        return not near, borne, round(finish_s[node] / SAME_FINISH_S), node != home, ways[node].joules, node
+        guessed = near and not load.timed_s(node, home.call)
+        away = node != home.runner
+        return not near, guessed, borne, round(finish_s[node] / SAME_FINISH_S), away, ways[node].joules, node
 
     return sorted(finish_s, key=key)
 

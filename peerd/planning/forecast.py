@@ -164,7 +164,7 @@ class _Way:
         for step in ways:
             work_s = 0.0 if free else (step - at) * self._load.step_s(node, call)
             if number == begin.after and not free:
-                work_s += self._load.prepare_s(node) + self._cold_s(node)
+                work_s += self._load.prepare_s(node, call) + self._cold_s(node, call)
             follows = number != begin.after
             number = self._add(Piece(node, work_s, number, 0.0 if follows else begin.lag_s, follows))
             if not free:
@@ -184,7 +184,8 @@ class _Way:
         """The own steps of one request, to its picture."""
         load, call, node = self._load, part.call, part.runner
         steps = total_of(call) - start
-        work_s = load.prepare_s(node) + steps * load.step_s(node, call) + load.decode_s(node, call) + self._cold_s(node)
+        work_s = load.prepare_s(node, call) + steps * load.step_s(node, call) + load.decode_s(node, call)
+        work_s += self._cold_s(node, call)
         number = self._add(Piece(node, work_s, after, lag_s))
         calls = calls_between(call, start)
         self._own[part.request] = calls, self._count(node, call, calls)
@@ -221,12 +222,12 @@ class _Way:
         self._joules += joules * self._load.weight(node)
         return joules
 
-    def _cold_s(self, node: NodeId) -> float:
+    def _cold_s(self, node: NodeId, call: Call) -> float:
         """A cold engine starts once, before the first of its pieces."""
         if node in self._started:
             return 0.0
         self._started.add(node)
-        return self._load.start_s(node)
+        return self._load.start_s(node, call)
 
     def _hand_over(self, giver: NodeId, taker: NodeId, size: int, sent: int) -> float:
         """The way of the checkpoint that is sent as number `sent` at this step: one after another."""

@@ -1,7 +1,7 @@
 """The devices as one plan sees them: the pace of each, and when its engine is free again.
 
-What a device told of itself counts; where it told nothing, the settings stand in, never better than the slowest that
-did measure. Never here: the order of work (`timeline`), or who is chosen (`candidates`).
+What a device told of itself counts, of the model that is asked for; where it told nothing, the settings stand in, never
+better than the slowest that did measure. Never here: the order of work (`timeline`), or who is chosen (`candidates`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,8 +39,8 @@ class Load:
     devices: Mapping[NodeId, Profile]
     settings: PlanSettings
     free_s: dict[NodeId, float] = field(default_factory=dict)
-    warming: frozenset[NodeId] = frozenset()
-    """Cold engines that start already, since their own people asked: they lose no time while others run for them."""
+    warming: Mapping[NodeId, str] = field(default_factory=dict)
+    """Engines that load this model already, since their own people asked: no time is lost while others run for them."""
 
     taken_joules: dict[NodeId, float] = field(default_factory=dict)
     """What the plans made so far will draw of each."""
@@ -48,12 +48,12 @@ class Load:
     def __post_init__(self) -> None:
         for node, profile in self.devices.items():
             queued_s = profile.queued_s or profile.queued_steps / self.steps_per_second(node)
-            self.free_s.setdefault(node, max(queued_s, self._cold_s(node) if node in self.warming else 0.0))
+            self.free_s.setdefault(node, max(queued_s, self._cold_s(node, self.warming.get(node, ""))))
 
     # ---- engines -------------------------------------------------------------------------------------------
 
     def steps_per_second(self, node: NodeId) -> float:
-        """As measured; a device that never measured counts as the slowest that did, so that nothing is promised."""
+        """As measured on its usual model; a device that never measured counts as the slowest that did."""
         profile = self.devices.get(node)
         if profile is not None and profile.steps_per_second > 0.0:
             return profile.steps_per_second
@@ -61,27 +61,44 @@ class Load:
         return min(measured, default=self.settings.unmeasured_steps_per_second)
 
     def step_s(self, node: NodeId, call: Call) -> float:
-        """One denoiser call of this size at full speed."""
-        profile = self.devices.get(node)
-        if profile is None or not (profile.pace.step_s or profile.pace.step_s_per_mpixel):
-            return 1 / self.steps_per_second(node)
-        return profile.pace.step_s + profile.pace.step_s_per_mpixel * mpixels_denoised(call)
+        """One denoiser call of this size at full speed.
 
-    def prepare_s(self, node: NodeId) -> float:
+        A device that never ran the model counts as the slowest that did, so that nothing is promised.
+        """
+        told_s = self.timed_s(node, call)
+        if told_s:
+            return told_s
+        known_s = max((self.timed_s(other, call) for other in self.devices), default=0.0)
+        return known_s or 1 / self.settings.unmeasured_steps_per_second
+
+    def timed_s(self, node: NodeId, call: Call) -> float:
+        """One denoiser call as the device itself timed it; 0.0 where it never ran the model."""
+        profile = self.devices.get(node)
+        if profile is None:
+            return 0.0
+        pace = profile.pace_of(call.model)
+        if pace.timed:
+            return pace.step_s + pace.step_s_per_mpixel * mpixels_denoised(call)
+        usual = call.model == profile.model and profile.steps_per_second > 0.0
+        return 1 / profile.steps_per_second if usual else 0.0
+
+    def prepare_s(self, node: NodeId, call: Call) -> float:
         """Reading the prompt and setting out, on a warm engine."""
         profile = self.devices.get(node)
-        return 0.0 if profile is None else profile.pace.prepare_s
+        return 0.0 if profile is None else profile.pace_of(call.model).prepare_s
 
     def decode_s(self, node: NodeId, call: Call) -> float:
         """From the last call to the picture."""
         profile = self.devices.get(node)
-        if profile is None or not profile.pace.decode_s_per_mpixel:
+        pace = None if profile is None else profile.pace_of(call.model)
+        if pace is None or not pace.decode_s_per_mpixel:
             return self.settings.decode_steps * self.step_s(node, call)
-        return profile.pace.decode_s_per_mpixel * call.width * call.height / MPIXEL
+        return pace.decode_s_per_mpixel * call.width * call.height / MPIXEL
 
-    def start_s(self, node: NodeId) -> float:
-        """What the engine takes before its first piece, unless it is warm or starts by itself."""
-        return 0.0 if node in self.warming or self.free_s.get(node, 0.0) > 0.0 else self._cold_s(node)
+    def start_s(self, node: NodeId, call: Call) -> float:
+        """What the engine takes before its first piece, unless it has the model loaded or loads it by itself."""
+        starts = self.warming.get(node) == call.model or self.free_s.get(node, 0.0) > 0.0
+        return 0.0 if starts else self._cold_s(node, call.model)
 
     def engines(self, nodes: Iterable[NodeId]) -> dict[NodeId, Engine]:
         """The engines of these devices, and those that share a host with one of them."""
@@ -98,9 +115,12 @@ class Load:
             for node in sorted({*wanted, *(node for node in self.devices if self._host(node) in hosts)})
         }
 
-    def _cold_s(self, node: NodeId) -> float:
+    def _cold_s(self, node: NodeId, model: str) -> float:
         profile = self.devices.get(node)
-        return 0.0 if profile is None or profile.warm else profile.pace.start_s
+        if profile is None or not model or profile.loaded == model:
+            return 0.0
+        # A model that it never started takes no less, as far as anybody knows, than the one that it did.
+        return profile.pace_of(model).start_s or profile.pace.start_s
 
     def _host(self, node: NodeId) -> str:
         profile = self.devices.get(node)
@@ -143,7 +163,7 @@ class Load:
         profile = self.devices.get(node)
         if profile is None:
             return 1.0
-        if profile.watts and (profile.pace.step_s or profile.pace.step_s_per_mpixel):
+        if profile.watts and (profile.pace_of(call.model).timed or call.model != profile.model):
             return profile.watts * self.step_s(node, call)
         return profile.joules_per_step
 

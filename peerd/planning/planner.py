@@ -8,6 +8,8 @@ a clock, how one tree is weighed (`sharing`), or asking anyone (the leader offer
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from peerd.planning import forecast, sharing
 from peerd.planning.allowance import Allowance
 from peerd.planning.cached import best_start
@@ -21,8 +23,9 @@ from peerd.planning.settings import PlanSettings
 from peerd.planning.sharing import Refused, Table
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.events import Draft, Planned
-from peerd_protocol.ids import RequestId
+from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.plan import Request
+from peerd_protocol.profile import OtherModel, Profile
 
 ALONE = "nobody asked for something similar"
 LATE = "sharing would make it late"
@@ -36,7 +39,7 @@ def make_plan(order: MakePlan, settings: PlanSettings, allowance: Allowance, dra
     """
     drawn = Drawn() if drawn is None else drawn
     asked = sorted(order.requests, key=lambda request: request.id)
-    load = Load(dict(order.devices), settings, warming=frozenset(request.origin for request in asked))
+    load = Load(_devices(order), settings, warming={one.origin: one.call.model for one in reversed(asked)})
     table = Table({}, {}, load, allowance)
     impossible: list[tuple[RequestId, str]] = []
     for request in asked:
@@ -51,6 +54,17 @@ def make_plan(order: MakePlan, settings: PlanSettings, allowance: Allowance, dra
     drafts += _groups([request for name, request in table.requests.items() if name not in begun], table, len(drafts))
     drawn.planned(drafts, table.requests)
     return Planned(order.batch, tuple(drafts), tuple(impossible))
+
+
+def _devices(order: MakePlan) -> dict[NodeId, Profile]:
+    """The devices as they told of themselves. Who asks for a model has it, also before its next heartbeat says so."""
+    devices = dict(order.devices)
+    for request in order.requests:
+        profile = devices.get(request.origin)
+        if profile is not None and not profile.has(request.call.model):
+            more = (*profile.more_models, OtherModel(request.call.model))
+            devices[request.origin] = msgspec.structs.replace(profile, more_models=more)
+    return devices
 
 
 def _why_impossible(request: Request) -> str:

@@ -59,8 +59,11 @@ def preview_plan(
 
 
 def spread(requests: Sequence[Request], devices: Mapping[NodeId, Profile], me: NodeId) -> list[Request]:
-    """The same requests as if each were asked at another device, this one first, round and round."""
-    others = sorted(node for node, profile in devices.items() if node != me and profile.engine)
+    """The same requests as if each were asked at another device that has the models, this one first, in turns."""
+    models = {request.call.model for request in requests}
+    others = sorted(
+        node for node, profile in devices.items() if node != me and profile.engine and all(map(profile.has, models))
+    )
     nodes = [me, *others]
     return [
         msgspec.structs.replace(request, origin=nodes[index % len(nodes)]) for index, request in enumerate(requests)

@@ -62,7 +62,7 @@ def share(tree: Branch, table: Table, index: int) -> list[Draft] | Refused:
     # Whoever asked for shared steps gets them; one who did not is never made to pay for another's wish.
     forced = all(table.requests[name].shared is not None for name in tree.members)
     good = [node for node in fit if forced or _gains(before, ways[node], load.settings)]
-    home = table.parts[tree.lead].runner
+    home = table.parts[tree.lead]
     if not good:
         return Refused(NOT_ENOUGH_GAIN, _late(before, ways[rank(fit, ways, home, load)[0]], load.settings))
     candidates = rank(good, ways, home, load)
@@ -182,8 +182,8 @@ def _below(tree: Branch) -> Iterator[Branch]:
 
 def _host(branch: Branch, table: Table, fit: list[NodeId]) -> NodeId:
     """Who runs a branch: the runner of its lead's own steps, so that one handoff less is made, else the fastest fit."""
-    home = table.parts[branch.lead].runner
-    return home if home in fit else max(fit, key=lambda node: (table.load.steps_per_second(node), node))
+    home = table.parts[branch.lead]
+    return home.runner if home.runner in fit else min(fit, key=lambda node: (table.load.step_s(node, home.call), node))
 
 
 def _late(before: Course, after: Course, settings: PlanSettings, more_s: float = 0.0) -> tuple[RequestId, ...]:

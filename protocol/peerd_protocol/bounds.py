@@ -52,7 +52,7 @@ from peerd_protocol.plan import (
     Request,
     Share,
 )
-from peerd_protocol.profile import Profile
+from peerd_protocol.profile import MODELS_MAX, Pace, Profile
 
 NODE_ID_CHARS_MAX = 64
 """A device id is 63 characters with its dashes."""
@@ -330,19 +330,28 @@ def _profile(profile: Profile) -> None:
         real("profile.temperature_c", profile.temperature_c, -TEMPERATURE_C_MAX, TEMPERATURE_C_MAX)
     real("profile.load", profile.load, 0, RATE_MAX)
     whole("profile.queued_steps", profile.queued_steps, 0, QUEUED_STEPS_MAX)
-    real("profile.pace.step_s", profile.pace.step_s, 0, PACE_MAX)
-    real("profile.pace.step_s_per_mpixel", profile.pace.step_s_per_mpixel, 0, PACE_MAX)
-    real("profile.pace.prepare_s", profile.pace.prepare_s, 0, PACE_MAX)
-    real("profile.pace.decode_s_per_mpixel", profile.pace.decode_s_per_mpixel, 0, PACE_MAX)
-    real("profile.pace.start_s", profile.pace.start_s, 0, PACE_MAX)
+    _pace("profile.pace", profile.pace)
+    many("profile.more_models", len(profile.more_models), MODELS_MAX - 1)
+    for other in profile.more_models:
+        text("profile.more_models.model", other.model, MODEL_CHARS_MAX)
+        _pace("profile.more_models.pace", other.pace)
     real("profile.watts", profile.watts, 0, RATE_MAX)
     real("profile.joules_lately", profile.joules_lately, 0, FORECAST_MAX)
+    text("profile.loaded", profile.loaded, MODEL_CHARS_MAX)
     real("profile.queued_s", profile.queued_s, 0, FORECAST_MAX)
     text("profile.host", profile.host, HOST_CHARS_MAX)
     real("profile.cores", profile.cores, 0, RATE_MAX)
     real("profile.others", profile.others, 0, RATE_MAX)
     real("profile.latency_s", profile.latency_s, 0, PACE_MAX)
     real("profile.bytes_per_second", profile.bytes_per_second, 0, FORECAST_MAX)
+
+
+def _pace(field: str, pace: Pace) -> None:
+    real(f"{field}.step_s", pace.step_s, 0, PACE_MAX)
+    real(f"{field}.step_s_per_mpixel", pace.step_s_per_mpixel, 0, PACE_MAX)
+    real(f"{field}.prepare_s", pace.prepare_s, 0, PACE_MAX)
+    real(f"{field}.decode_s_per_mpixel", pace.decode_s_per_mpixel, 0, PACE_MAX)
+    real(f"{field}.start_s", pace.start_s, 0, PACE_MAX)
 
 
 def _progress(step: int, total: int, preview: bytes, side: int) -> None:

@@ -222,7 +222,7 @@ def _profile(name: str) -> Profile:
     pace = Pace(step_s=1 / speed / 3, step_s_per_mpixel=2 / speed / 3 / 0.032768, decode_s_per_mpixel=24 / speed)
     return Profile(
         model="model", steps_per_second=speed, joules_per_step=WATTS[name] / speed, watts=WATTS[name], pace=pace,
-        power=PowerClass.BATTERY if name in BATTERY else PowerClass.MAINS, battery_percent=80, warm=True,
+        power=PowerClass.BATTERY if name in BATTERY else PowerClass.MAINS, battery_percent=80, loaded="model",
         memory_free_mib=4_000,
     )  # fmt: skip
 

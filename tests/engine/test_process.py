@@ -4,12 +4,13 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from peerd.engine.process import SLOWDOWN_VARIABLE, slowdown_from_environment
+from peerd.engine.process import SLOWDOWN_VARIABLE, EngineConfig, ProcessEngine, slowdown_from_environment
 from peerd_protocol.errors import EngineError
 from peerd_protocol.plan import Call
 from tests.engine.stories import PATIENCE_S, Model, engine_of, runs
@@ -34,6 +35,27 @@ async def test_an_idle_engine_is_stopped_and_comes_back(small_model: Model) -> N
         await until(lambda: engine.pid is None)
     assert len(pids) == 2
     await engine.close()
+
+
+async def test_finding_a_models_folder_keeps_nobody_waiting(small_model: Model) -> None:
+    """It may have to be read whole first."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def folder_of(_: str) -> Path:
+        begun.set()
+        assert go_on.wait(PATIENCE_S), "the daemon stood still while the folder was read"
+        return small_model.folder
+
+    model = small_model.call().model
+    engine = ProcessEngine(EngineConfig(folder_of=folder_of, model=model))
+    order = asyncio.create_task(engine.prepare(model))
+    await until(begun.is_set)
+    assert engine.loaded == ""
+    go_on.set()
+    await asyncio.wait_for(order, PATIENCE_S)
+    assert engine.loaded == model
+    await engine.close()
+    assert engine.loaded == ""
 
 
 async def test_a_child_does_not_outlive_a_daemon_that_is_killed(small_model: Model) -> None:

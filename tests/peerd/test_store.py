@@ -125,7 +125,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp
     with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
         base.executescript(
             """
-            DROP TABLE outcomes; DROP TABLE paces;
+            DROP TABLE outcomes; DROP TABLE paces; DROP TABLE folders;
             CREATE TABLE outcomes (
                 request TEXT PRIMARY KEY, group_id TEXT NOT NULL, seconds REAL NOT NULL, denoiser_calls INTEGER NOT NULL
             );
@@ -140,8 +140,18 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp
         ]
         assert store.recall() == {"kept": b"1"}
         store.save_pace("m", b"pace")
+        store.save_folders(["/models/sd"])
     with opened(tmp_path) as store:
         assert store.paces() == {"m": b"pace"}
+        assert store.folders() == ["/models/sd"]
+
+
+def test_folders_keep_their_order_and_the_last_list_counts(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.save_folders(["/b", "/a", "mine"])
+        store.save_folders(["/a", "mine", "/b"])
+    with opened(tmp_path) as store:
+        assert store.folders() == ["/a", "mine", "/b"]
 
 
 def test_old_promises_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

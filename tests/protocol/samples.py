@@ -31,7 +31,7 @@ from peerd_protocol.messages import (
     Withdraw,
 )
 from peerd_protocol.plan import Assignment, CacheEntry, Call, Forecast, GroupPlan, Request
-from peerd_protocol.profile import PowerClass, Profile
+from peerd_protocol.profile import OtherModel, Pace, PowerClass, Profile
 
 ADA, BOB = NodeId("ADA"), NodeId("BOB")
 BOOT = BootNonce("00112233445566778899aabbccddeeff")
@@ -65,6 +65,9 @@ PROFILE = Profile(
     load=0.5,
     queued_steps=12,
     offers=True,
+    pace=Pace(step_s=0.25, step_s_per_mpixel=1.5, prepare_s=0.5, decode_s_per_mpixel=3.0, start_s=7.5),
+    more_models=(OtherModel("decaf", Pace(step_s=0.125)), OtherModel("bead")),
+    loaded="decaf",
 )
 REQUESTED = Request(
     id=REQUEST,

@@ -1,11 +1,13 @@
 """Model names to folders and digests, and one clear sentence for a folder that is no model."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from peerd.models.registry import Registry
+from peerd.models.registry import FOLDERS_MAX, Registry
 from peerd_protocol.errors import LocalError
 
 
@@ -90,3 +92,76 @@ def test_odd_settings_fall_back_to_the_usual_ones(tmp_path: Path) -> None:
     put(folder, "vae/config.json", {})
     model = Registry(tmp_path / "home").find(str(folder))
     assert (model.width, model.height, model.scheduler) == (512, 512, "ddim")
+
+
+class Board:
+    """A shelf in memory."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def folders(self) -> list[str]:
+        return self.names
+
+    def save_folders(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+
+
+def other(folder: Path, weights: str) -> Path:
+    """A model of its own by these weights."""
+    (a_model(folder) / "unet/diffusion_pytorch_model.safetensors").write_bytes(weights.encode())
+    return folder
+
+
+def test_what_was_asked_for_is_known_by_its_digest_in_the_next_life_too(tmp_path: Path) -> None:
+    board, embedded = Board(), a_model(tmp_path / "embedded")
+    registry = Registry(tmp_path / "home", shelf=board, embedded=embedded)
+    usual = registry.find("embedded").digest
+    one, two = (registry.find(str(other(tmp_path / name, name))).digest for name in ("one", "two"))
+    assert registry.digests() == [two, one, usual]
+    registry.find(str(tmp_path / "one"))
+    assert registry.digests() == [one, two, usual], "the last one asked for first"
+
+    later = Registry(tmp_path / "home", shelf=board, embedded=embedded)
+    assert later.folder_of(one) == tmp_path / "one", "asked for before anybody looked"
+    later.recall()
+    assert later.digests() == [one, two, usual]
+    assert later.folder_known(two) == tmp_path / "two"
+
+
+def test_a_model_is_known_for_as_long_as_its_folder_is_there_and_holds_it(tmp_path: Path) -> None:
+    board = Board()
+    registry = Registry(tmp_path / "home", shelf=board, embedded=tmp_path / "none")
+    digest = registry.find(str(other(tmp_path / "one", "one"))).digest
+    (tmp_path / "one").rename(tmp_path / "away")
+    assert registry.digests() == []
+    with pytest.raises(LocalError, match="no model with the digest"):
+        registry.folder_of(digest)
+    (tmp_path / "away").rename(tmp_path / "one")
+    assert registry.digests() == [digest], "a drive that was unplugged comes back"
+    other(tmp_path / "one", "changed")
+    with pytest.raises(LocalError, match="no model with the digest"):
+        registry.folder_of(digest)
+    assert digest not in registry.digests()
+
+    shutil.rmtree(tmp_path / "one")
+    later = Registry(tmp_path / "home", shelf=board, embedded=tmp_path / "none")
+    later.recall()
+    assert later.digests() == []
+
+
+def test_a_copy_stands_in_for_a_folder_that_is_gone(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "home", embedded=tmp_path / "none")
+    digests = {registry.find(str(a_model(tmp_path / name))).digest for name in ("one", "two")}
+    assert set(registry.digests()) == digests
+    shutil.rmtree(tmp_path / "one")
+    assert registry.folder_of(*digests) == tmp_path / "two"
+
+
+def test_only_so_many_folders_are_remembered(tmp_path: Path) -> None:
+    board = Board()
+    registry = Registry(tmp_path / "home", usual=str(other(tmp_path / "usual", "u")), shelf=board)
+    registry.find(registry.usual)
+    found = [registry.find(str(other(tmp_path / f"{number}", f"{number}"))).digest for number in range(FOLDERS_MAX + 2)]
+    assert board.names == [str(tmp_path / f"{number}") for number in range(2, FOLDERS_MAX + 2)]
+    assert registry.digests() == [*reversed(found[2:]), registry.find(registry.usual).digest]

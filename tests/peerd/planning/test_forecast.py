@@ -8,7 +8,7 @@ from peerd.planning.settings import PlanSettings
 from peerd.planning.trees import Branch
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.profile import Pace, PowerClass, Profile
-from tests.peerd.planning.people import ask, device
+from tests.peerd.planning.people import MODEL, ask, device
 
 PLAIN = PlanSettings(latency_s=0.0, bytes_per_second=1e12, offer_s=0.0, decode_steps=0.0)
 A, B, C = NodeId("A"), NodeId("B"), NodeId("C")
@@ -27,7 +27,7 @@ def load(settings: PlanSettings = PLAIN, **devices: Profile) -> Load:
 
 def test_a_picture_takes_its_preparation_its_calls_and_its_decoding() -> None:
     pace = Pace(step_s=0.01, step_s_per_mpixel=1.0, prepare_s=0.5, decode_s_per_mpixel=2.0)
-    here = load(A=device(pace=pace, warm=True))
+    here = load(A=device(pace=pace, loaded=MODEL))
     picture = part("a", width=1000, height=500, steps=10, guidance=3.0)
     # Guidance denoises twice the half million pixels: 0.01 + 1.0 s a call.
     assert forecast.alone(here, [picture]).done_s[a] == pytest.approx(0.5 + 10 * 1.01 + 1.0)
@@ -46,11 +46,11 @@ def test_a_scheduler_that_calls_twice_takes_twice() -> None:
 def test_a_cold_engine_starts_first_and_one_whose_people_ask_is_at_it_already() -> None:
     cold = device(10.0, pace=Pace(step_s=0.1, start_s=5.0))
     assert forecast.alone(load(A=cold), [part("a", steps=10)]).seconds == pytest.approx(6.0)
-    devices = {A: cold, B: device(10.0, warm=True)}
+    devices = {A: cold, B: device(10.0, loaded=MODEL)}
     tree = Branch(b, 0, ((a, 5), (b, 5)))
     parts = [part("a", steps=10), part("b", steps=10)]
     # A's engine starts while B runs the shared steps, since A asked: 5 s, and not 0.5 + 5.
-    asked = Load(devices, PLAIN, warming=frozenset({A}))
+    asked = Load(devices, PLAIN, warming={A: MODEL})
     assert forecast.course(asked, parts, tree, {b: B}).done_s[a] == pytest.approx(5.5)
     assert forecast.course(Load(devices, PLAIN), parts, tree, {b: B}).done_s[a] == pytest.approx(6.0)
 

@@ -10,7 +10,7 @@ from peerd.planning.settings import PlanSettings
 from peerd_protocol.ids import NodeId
 from peerd_protocol.plan import Request
 from peerd_protocol.profile import Pace, PowerClass, Profile
-from tests.peerd.planning.people import ask, device, plan
+from tests.peerd.planning.people import MODEL, ask, device, plan
 
 NODES = "ABCDE"
 PROMPTS = ["apple on table", "lemon on table", "pear on table", "a cat on the grass", "a dog on the grass"]
@@ -19,7 +19,7 @@ RULES = PlanSettings()
 ORDINARY = st.builds(
     device,
     st.floats(5.0, 40.0),
-    warm=st.booleans(),
+    loaded=st.sampled_from(["", MODEL, "another"]),
     watts=st.sampled_from([5.0, 15.0, 60.0]),
     queued_steps=st.sampled_from([0, 0, 12]),
     joules_lately=st.sampled_from([0.0, 100.0]),
@@ -106,7 +106,7 @@ def test_taking_turns_stays_near_the_best_finish(devices: dict[str, Profile], st
         Part(r.id, r.origin, r.origin, r.call) for r in requests_of([(PROMPTS[0], node, 11, 128) for node in NODES])
     ]
     ways = {node: forecast.shared(load, parts, node, steps) for node in load.devices}
-    order = rank(ways, ways, NodeId("A"), load)
+    order = rank(ways, ways, parts[0], load)
     assert sorted(order) == sorted(ways)
     battery = {
         node: RULES.battery_reluctance if p.power is PowerClass.BATTERY else 1.0 for node, p in load.devices.items()

@@ -10,7 +10,7 @@ from peerd.planning.settings import PlanSettings
 from peerd_protocol.events import Draft, Planned
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.plan import CacheEntry, Request
-from peerd_protocol.profile import PowerClass, Profile
+from peerd_protocol.profile import OtherModel, Pace, PowerClass, Profile
 from peerd_protocol.schedulers import calls_per_run
 from tests.peerd.planning.people import ask, device, plan
 
@@ -46,6 +46,7 @@ PROFILES = st.builds(
     st.sampled_from([0.0, 0.3, 3.0, 10.0, 40.0]),
     engine=st.booleans() | st.just(True),
     model=st.sampled_from(["model", "model", "other"]),
+    more_models=st.sampled_from([(), (), (OtherModel("model"),), (OtherModel("model", Pace(step_s=0.2)),)]),
     power=st.sampled_from(PowerClass),
     battery_percent=st.none() | st.integers(0, 100),
     hot=st.sampled_from([False, False, True]),
@@ -57,11 +58,13 @@ DEVICES = st.dictionaries(st.sampled_from(NODES), PROFILES)
 RULES = PlanSettings()
 
 
-def may_help(profile: Profile, model: str) -> bool:
+def may_help(profile: Profile, model: str, *, asks: bool = False) -> bool:
+    """`asks`: its own people ask for a picture with this model."""
     low = profile.power is PowerClass.LOW or (
         profile.power is PowerClass.BATTERY and profile.battery_percent is not None and profile.battery_percent < 30
     )
-    return profile.engine and profile.offers and profile.model == model and not profile.hot and not low
+    has = model == profile.model or model in [other.model for other in profile.more_models]
+    return profile.engine and profile.offers and (has or asks) and not profile.hot and not low
 
 
 ENTRIES = st.builds(
@@ -87,18 +90,23 @@ def test_every_plan_keeps_the_rules(
     placed = [name for draft in planned.drafts for name in draft.requests]
     placed += [name for name, reason in planned.impossible if reason]
     assert sorted(placed) == sorted(by_id), "every request is in exactly one draft, or impossible"
+    origins = {request.origin for request in requests}
     for draft in planned.drafts:
         runners = dict(draft.runners)
         assert draft.lead in draft.requests
         assert set(runners) == set(draft.requests)
         for request in (by_id[name] for name in draft.requests):
             own = runners[request.id] == request.origin
-            assert own or may_help(devices[runners[request.id]], request.call.model)
+            assert own or may_help(
+                devices[runners[request.id]], request.call.model, asks=runners[request.id] in origins
+            )
             assert own or request.share == "prompt"
             if draft.shared_steps:
                 assert request.share != "nothing" and request.shared != 0
                 assert request.seed_free or request.call.seed == draft.seed
-        assert all(may_help(devices[node], by_id[draft.lead].call.model) for node in draft.candidates)
+        model = by_id[draft.lead].call.model
+        askers = {request.origin for request in requests if request.call.model == model}
+        assert all(may_help(devices[node], model, asks=node in askers) for node in draft.candidates)
     for tree in trees(planned):
         keeps_its_promise(tree, by_id)
 

@@ -101,7 +101,7 @@ def test_a_busy_device_comes_after_an_idle_one() -> None:
     "change",
     [
         {"power": PowerClass.LOW}, {"power": PowerClass.BATTERY, "battery_percent": 29}, {"hot": True},
-        {"offers": False}, {"engine": False}, {"model": "other"}, {"memory_free_mib": 10},
+        {"offers": False}, {"engine": False}, {"memory_free_mib": 10},
     ],
 )  # fmt: skip
 def test_an_unfit_device_never_runs_steps_of_others_even_if_forced(change: dict[str, object]) -> None:
