@@ -12,6 +12,8 @@ from hypothesis import settings
 HERE = Path(__file__).parent
 TOGETHER = ("world", "engine")
 """Rooms that take longest go first, so that the rest fills the gaps."""
+QUIET = ("test_measuring.py", "test_negotiation.py")
+"""Stories of who is faster are told last, when the other worker is through with its part."""
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no bug
 settings.load_profile("patient")
@@ -23,4 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(room(item) if room(item) in TOGETHER else str(item.path)))
-    items.sort(key=lambda item: TOGETHER.index(room(item)) if room(item) in TOGETHER else len(TOGETHER))
+    items.sort(
+        key=lambda item: (
+            TOGETHER.index(room(item)) if room(item) in TOGETHER else len(TOGETHER),
+            item.path.name in QUIET,
+        )
+    )

@@ -65,7 +65,7 @@ async def painted(works: Works) -> pictures.Picture:
 
 async def test_a_picture_tells_the_joules_of_its_own_run_and_the_device_has_borne_as_many(tmp_path: Path) -> None:
     engine = ToyEngine(STEP_S)
-    await engine.prepare("model")
+    await engine.prepare(REQUESTED.call.model)
     # An empty folder for /proc: nothing else is seen on this host, so no run is taken for a crowded one.
     works = Works(engine, Paces(), Host(1, tmp_path), lambda: WATTS)
     picture = await painted(works)

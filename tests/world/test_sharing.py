@@ -56,11 +56,14 @@ def test_shared_steps_run_once_and_the_lead_gets_exactly_the_picture_that_it_wou
     before = cluster.denoiser_calls()
     together = ask_together(cluster.nodes, FRUITS, "trio", steps=TOTAL, shared=SHARED, seed=7)
     pictures = {one.tale.prompt: one.finished(PICTURE_S) for one in together}
-    assert calls_since(cluster, before) == {"ada": TOTAL, "bob": TOTAL - SHARED, "cleo": TOTAL - SHARED}
+    executor = together[0].first(PlanMade).executor
+    (runner,) = [node.name for node in cluster.nodes if node.client.view().id == executor]
+    alike = dict.fromkeys(before, TOTAL - SHARED)
+    assert calls_since(cluster, before) == {**alike, runner: TOTAL}, "whoever runs the shared steps runs them once"
     assert [picture.denoiser_calls for picture in pictures.values()] == [TOTAL - SHARED] * len(FRUITS)
 
     lead, others = by_lead(together)
-    assert lead.first(PlanMade).executor == cluster["ada"].client.view().id
+    assert {one.first(PlanMade).executor for one in together} == {executor}
     assert {other.first(HandedOff).step for other in others} == {SHARED}
     # Anybody's engine makes the same bits: each prompt alone, and not at the node that made it before.
     elsewhere = [cluster["bob"], cluster["cleo"], cluster["ada"]]
@@ -126,10 +129,13 @@ def test_a_plan_says_what_then_happens(cluster: Cluster) -> None:
     (group,) = told["groups"]
     plan = together[0].first(PlanMade)
     assert sorted(group["prompts"]) == sorted(FRUITS)
-    assert (group["shared_steps"], group["executor"]) == (plan.shared_steps, plan.executor)
+    assert group["shared_steps"] == plan.shared_steps
     assert sum(calls_since(cluster, before).values()) == told["denoiser_calls"]
 
-    record = json.loads(peerd(ada.home, "plan", *FRUITS, *words).stdout)["track_record"]
+    after = json.loads(peerd(ada.home, "plan", *FRUITS, *words).stdout)
+    # On a busy host another device may be the best a moment later; it is so before the request or after it.
+    assert plan.executor in (group["executor_id"], after["groups"][0]["executor_id"])
+    record = after["track_record"]
     assert record["requests"] >= 1
     assert record["denoiser_calls"] == 0.0, "every call that a plan promised was made, and no other"
     crossed = sum(one.tale.crossed.size for one in together if one.tale.crossed)
