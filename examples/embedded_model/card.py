@@ -65,9 +65,10 @@ linear betas from 0.00085 to 0.02 (pure noise at the end without zero-SNR rescal
 ## Limits
 
 One art style, one thing a picture; the place is scenery only, so that "under the table" looks like "on the table".
-The eye is stricter than the judge: colours, size and place are right, but the UNet saw only some 200,000 samples of
-45,000 pictures, and outlines are lumpy. Fruit, car, tree and sunflower read well; animals, cups, thin and spoked things
-are rough. It is a working model for sharing steps between devices, not for illustration.
+The eye is stricter than the judge: colours, size and place are right, but the UNet saw only some 290,000 samples, and
+a thing that may look either way often looks both ways at once. Fruit, mushroom, bread, bus, book, tree and sunflower
+read well, a dog by its face and patches; cat, bird, cup, thin and spoked things go by their colours more than by their
+shapes. It is a working model for sharing steps between devices, not for illustration.
 
 ## Licence
 

@@ -28,6 +28,7 @@ ROOT = HERE.parent.parent
 WORK = Path(os.environ.get("PEERD_EMBEDDED_WORK", ROOT / ".work" / "embedded_model"))
 SHIPPED = ROOT / "peerd" / "engine" / "embedded"
 SAVE_EVERY_SECONDS = 150.0
+PAUSE_SECONDS = 5.0  # a step that took longer was stopped meanwhile: a pause uses nothing up
 
 
 def quiet(threads: int = 1) -> None:
@@ -113,7 +114,7 @@ class Budget:
             yield cosine * min(1.0, (self.steps + 1) / 100)
             self.steps += 1
             now = time.monotonic()
-            self.spent += now - last
+            self.spent += min(now - last, PAUSE_SECONDS)
             last = now
 
     def save_due(self) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from common import SHIPPED, WORK, load_tensors, quiet, say
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from grow import grown
+from latents import finish_vae, grown_vae
 from models import GROWN_VAE, new_scheduler, new_text_encoder, new_unet, new_vae
 from text import CHECKPOINT as TEXT
 from text import FOLDER as TOKENIZER
@@ -34,17 +36,10 @@ def trained_unet() -> UNet2DConditionModel:
 
 def trained_vae() -> AutoencoderKL:
     """The grown VAE of the last checkpoint; before that the small one, grown but not polished."""
-    checkpoint = WORK / "grow.safetensors"
-    if checkpoint.exists():
-        tensors, _ = load_tensors(checkpoint)
-        vae = new_vae(GROWN_VAE)
-        vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("ema.")})
-    elif (WORK / "vae.safetensors").exists():
-        from grow import grown
-        from latents import finish_vae
-
+    vae = grown_vae()
+    if vae is None and (WORK / "vae.safetensors").exists():
         vae = grown(finish_vae())
-    else:
+    elif vae is None:
         vae = new_vae(GROWN_VAE)
     vae.register_to_config(scaling_factor=1.0)
     return vae.eval().requires_grad_(False)

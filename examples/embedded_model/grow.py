@@ -1,7 +1,8 @@
 """Grows the 64 px autoencoder to 128 px on the same latents, then distils its encoder.
 
 Here live the copying of blocks and the two trainings: the decoder learns the pictures' fine edges, and the grown
-encoder learns to say what the small encoder says of the picture at half the size. The UNet never notices.
+encoder learns to say what the small encoder says of the picture at half the size. The UNet never notices. Where there
+is no small one, since the shipped weights were adopted, the encoder stays as it is and the decoder goes on learning.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import numpy as np
 import torch
 from common import (
-    WORK,
     Average,
     Budget,
     load_optimizer,
@@ -23,14 +23,16 @@ from common import (
     set_rate,
 )
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from latents import GROWN as CHECKPOINT
 from latents import finish_vae
 from models import GROWN_VAE, LATENT_SIDE, new_vae
 from pool import pool, rare_weights
 from torch.nn import functional as F
+from vae import CHECKPOINT as SMALL
 from vae import picture_loss, to_tensor
 
-CHECKPOINT = WORK / "grow.safetensors"
-BATCH, RATE, PATCH = 8, 1e-3, 10
+BATCH, RATE, POLISH_RATE, PATCH = 8, 1e-3, 4e-4, 10
 DECODER_SHARE, WHOLE_SHARE = 0.9, 0.65  # of all time; of the decoder's time before it sees whole pictures
 
 
@@ -83,9 +85,10 @@ def main() -> None:
     pixels, scenes = pool()
     test = to_tensor(np.asarray(pool("test", 128, seed=12)[0]))
     odds, rng = rare_weights(scenes), np.random.default_rng()
-    small = finish_vae()
-    vae = grown(small)
+    small = finish_vae() if SMALL.exists() else None
+    vae = new_vae(GROWN_VAE).to(memory_format=torch.channels_last) if small is None else grown(small)
     vae.encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(small is not None)
     optimizer = torch.optim.AdamW(list(vae.parameters()), RATE, weight_decay=1e-4, fused=True)
     average, spent = Average(vae, 0.998), 0.0
     if CHECKPOINT.exists():
@@ -95,7 +98,8 @@ def main() -> None:
         average.seen, spent = note["seen"], note["spent"]
         load_optimizer(optimizer, tensors)
     budget = Budget(options.minutes, spent, floor=0.03)
-    decoder_seconds = budget.seconds * DECODER_SHARE
+    rate = POLISH_RATE if small is None else RATE
+    decoder_seconds = budget.seconds * (1.0 if small is None else DECODER_SHARE)
 
     def save() -> None:
         tensors = {f"model.{k}": v for k, v in vae.state_dict().items()} | optimizer_tensors(optimizer)
@@ -103,8 +107,12 @@ def main() -> None:
         save_tensors(CHECKPOINT, tensors, {"spent": budget.spent, "seen": average.seen})
 
     @torch.no_grad()
+    def told(batch: torch.Tensor) -> DiagonalGaussianDistribution:
+        return (vae.encode(batch) if small is None else small.encode(halved(batch))).latent_dist
+
+    @torch.no_grad()
     def report(recent: float) -> None:
-        latents = small.encode(halved(test)).latent_dist.mean
+        latents = told(test).mean
         own = vae.encode(test).latent_dist.mean
         say(
             f"step {budget.steps} {budget.spent:.0f} s loss {recent:.4f} "
@@ -116,12 +124,11 @@ def main() -> None:
     recent = 0.0
     for factor in budget:
         batch = to_tensor(np.asarray(pixels)[rng.choice(len(pixels), BATCH, p=odds)])
-        with torch.no_grad():
-            posterior = small.encode(halved(batch)).latent_dist
+        posterior = told(batch)
         if budget.spent < decoder_seconds:
             share = budget.spent / decoder_seconds
             set_rate(
-                optimizer, RATE * (0.03 + 0.97 * 0.5 * (1 + float(np.cos(np.pi * share)))) * min(1.0, factor * 1e9)
+                optimizer, rate * (0.03 + 0.97 * 0.5 * (1 + float(np.cos(np.pi * share)))) * min(1.0, factor * 1e9)
             )
             latents = posterior.sample()
             if share < WHOLE_SHARE:

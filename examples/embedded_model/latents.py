@@ -1,7 +1,7 @@
 """Turns fresh renderings into shards of latents, the UNet's whole diet.
 
 Here live rendering at the encoder's size and encoding, shard by shard; a running UNet stage picks new shards up.
-The encoder comes whitened out of finish_vae: every latent channel has mean 0 and deviation 1.
+The encoder is whitened: every latent channel has mean 0 and deviation 1.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import vae as vae_stage
 from captions import Scene
 from common import WORK, load_tensors, quiet, say
 from diffusers import AutoencoderKL
-from models import SMALL_VAE, new_vae
+from models import GROWN_VAE, SMALL_VAE, new_vae
 from pool import half, pool
 from render import random_scene, render
 from words import trained_pairs
 
 FOLDER = WORK / "latents"
+GROWN = WORK / "grow.safetensors"
 SHARD = 4096
 
 
@@ -46,6 +47,24 @@ def finish_vae() -> AutoencoderKL:
     return vae
 
 
+def grown_vae() -> AutoencoderKL | None:
+    """The grown VAE, if there is one: its encoder learnt to say what the small one says."""
+    if not GROWN.exists():
+        return None
+    tensors, _ = load_tensors(GROWN)
+    vae = new_vae(GROWN_VAE).to(memory_format=torch.channels_last)
+    vae.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("ema.")})
+    vae.register_to_config(scaling_factor=1.0)
+    return vae.eval().requires_grad_(False)
+
+
+def encode(vae: AutoencoderKL, pixels: np.ndarray) -> torch.Tensor:
+    """Latents of 128 px pictures, by the grown encoder or by the small one, which looks at half the side."""
+    small = len(vae.config.block_out_channels) == len(SMALL_VAE)
+    with torch.no_grad():
+        return vae.encode(vae_stage.to_tensor(half(pixels) if small else pixels)).latent_dist.mean
+
+
 def shards() -> list[Path]:
     """Finished shards, oldest first."""
     return sorted(FOLDER.glob("shard_*.json"))
@@ -64,8 +83,7 @@ def make_shard(number: int, vae: AutoencoderKL) -> None:
     found = []
     for i in range(0, SHARD, 64):
         pixels = np.stack([render(scene, rng) for scene in scenes[i : i + 64]])
-        with torch.no_grad():
-            found.append(vae.encode(vae_stage.to_tensor(half(pixels))).latent_dist.mean.contiguous().half())
+        found.append(encode(vae, pixels).contiguous().half())
     path = FOLDER / f"shard_{number:03d}.json"
     np.save(path.with_suffix(".npy"), torch.cat(found).numpy())
     partial = path.with_suffix(".partial")
@@ -80,7 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    vae = finish_vae()
+    vae = grown_vae() or finish_vae()
     for number in range(options.shards):
         if not (FOLDER / f"shard_{number:03d}.json").exists():
             started = time.monotonic()

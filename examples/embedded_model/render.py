@@ -19,6 +19,8 @@ from words import BY_NAME, NOUN_NAMES, PLACE_NAMES, trained_pairs
 
 ARTWORK = Path(__file__).with_name("artwork")
 PICTURE = 128  # pixels a side of a finished picture
+CELL = 16  # canvas pixels a latent cell
+SIDES = (0.52, 0.64)  # a thing's longer side, as a share of the canvas
 HUES = {"red": 0, "yellow": 34, "green": 85, "blue": 150, "purple": 186}  # of 255, as Pillow counts
 DYES = {"red": (240, 66, 60), "yellow": (255, 214, 60), "green": (96, 196, 90), "blue": (80, 140, 240),
         "purple": (168, 90, 210), "white": (255, 255, 255)}  # fmt: skip
@@ -55,21 +57,26 @@ def sprite(noun: str, colour: str) -> Image.Image:
 
 
 def thing(noun: str, colour: str, rng: random.Random) -> Image.Image:
-    """The sprite as it will stand in the picture: scaled, perhaps mirrored, a little tilted."""
+    """The sprite as it will stand in the picture: near or far, perhaps mirrored."""
     image = sprite(noun, colour)
     longer = max(image.size)
     slender = 1 - min(image.size) / longer
-    side = SIZE * rng.uniform(0.5, 0.66) * (1 + 0.25 * slender)
+    side = SIZE * rng.choice(SIDES) * (1 + 0.25 * slender)
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     scale = side / longer
-    image = image.resize(
+    return image.resize(
         (max(8, round(image.width * scale)), max(8, round(image.height * scale))), Image.Resampling.BILINEAR
     )
-    tilt = rng.gauss(0, 3.0)
-    if abs(tilt) > 1:
-        image = image.rotate(tilt, Image.Resampling.BILINEAR, expand=True)
-    return image
+
+
+def on_grid(at: float) -> int:
+    """The nearest edge of a latent cell.
+
+    A thing that stands on this grid has the same latents wherever it stands, only shifted. A small denoiser then has
+    a thing's shape to learn, and not how every shift by a part of a cell looks.
+    """
+    return round(at / CELL) * CELL
 
 
 def shadow(canvas: Image.Image, middle: float, foot: int, width: int) -> None:
@@ -86,11 +93,11 @@ def render(scene: Scene, rng: random.Random) -> np.ndarray:
     canvas, (low, high) = PAINTERS[scene.place](rng)
     if scene.noun:
         image = thing(scene.noun, scene.colour, rng)
-        foot = rng.randint(low, max(low, high))
-        spread = (SIZE - image.width) // 2 - 6
-        middle = SIZE / 2 + rng.uniform(-1, 1) * max(4, min(58, spread))
-        shadow(canvas, middle, foot - 4, round(image.width * 0.8))
-        canvas.paste(image, (round(middle - image.width / 2), foot - image.height), image)
+        foot = on_grid(rng.randint(low, max(low, high)))
+        spread = max(CELL, min(58, (SIZE - image.width) // 2 - 6))
+        left = on_grid((SIZE - image.width) / 2 + rng.uniform(-spread, spread))
+        shadow(canvas, left + image.width / 2, foot - 4, round(image.width * 0.8))
+        canvas.paste(image, (left, foot - image.height), image)
     light = rng.uniform(0.94, 1.06)
     pixels = np.asarray(canvas.reduce(SIZE // PICTURE), np.float32) * light
     return np.clip(pixels.round(), 0, 255).astype(np.uint8)

@@ -29,7 +29,7 @@ def test_it_says_why_two_prompts_are_near(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "apple: edible fruit" in done.stdout
     assert "In common: edible fruit on table." in done.stdout
-    assert "on the embedded model they may share 5 of 20 steps" in done.stdout
+    assert "on the embedded model they may share 7 of 20 steps" in done.stdout
     assert (tmp_path / "why.svg").read_text().startswith("<svg")
 
 
