@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from examples.quality import deciding, far, sets_report
-from examples.quality.curve import FRACTIONS, Course
+from examples.quality.curve import Course
 from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, plain, table, title
 from examples.quality.goals import Goal, goals, goals_table
-from examples.quality.study import MEMBERS, SCHEDULERS, SHORT, STEPS, Study
+from examples.quality.study import SCHEDULERS, SHORT, STEPS, Study
 from peerd.planning.calibration import WISHES
 
 PAGE, MARK = "quality.md", "<!-- written by make quality -->"
-HEAD = f"""# What sharing costs, measured
+HEAD = """# What sharing costs, measured
 
 Made by `make quality`. The embedded model, guidance 3, 128 px. A *member* lets the first steps of its run be made
 together with another prompt's, and then goes on alone. *Blended*, as peerd plans it: the shared steps run with the mean
@@ -32,10 +32,10 @@ all prompts; everything here is of the other half. Model MODEL.
   whole number, so many of the runs take the next one that the mean is the same.
 - *8 members*: these pictures are of two prompts, their calls are counted as if eight shared the beginning. The sets of
   eight below are whole.
-- The blended curves hold {MEMBERS * 3 * len(FRACTIONS) * len(SCHEDULERS):,} members' pictures, each beside its own
+- The blended curves hold PICTURES members' pictures, each beside its own
   made alone.
-- Brackets: 95 % intervals over {MEMBERS} redrawn prompt pairs a class (for sets, over redrawn sets), never over
-  pictures. All numbers but distances and calls are percents.
+- Brackets: 95 % intervals over redrawn prompt pairs, whose number stands in each row (for sets, over
+  redrawn sets), never over pictures. All numbers but distances and calls are percents.
 """
 
 TREES = """*Ways*: wishes for 5 to 11 kin things in one place, each said in several ways (a kitten, a red bird, a nice
@@ -66,6 +66,8 @@ def write(study: Study, folder: Path, missing: dict[str, int], differs: float, s
     measured = study.planner.measured
     head = HEAD.replace("SEEDS", f"{seeds:.2f}").replace("MODEL", study.planner.model[:12])
     head = head.replace("CALIBRATED", str(measured.pairs if measured else "no"))
+    known = sum(curve.pairs * len(curve.spots) for curves in blended.values() for curve in curves.values())
+    head = head.replace("PICTURES", f"{known:,}")
     lines = [head, "## Goals", "", *goals_table(found), ""]
     if any(missing.values()):
         short = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)

@@ -26,9 +26,9 @@ from peerd_protocol.plan import Quality
 
 STEPS = 11
 SCHEDULERS = ("ddim", "euler_a")
-MEMBERS = 220
-"""Members of the curve, each with a near, a middle and a far lead: 220 pairs of each class."""
-ROUND = 44
+MEMBERS = 204
+"""Members of the curve, each with a near, a middle and a far lead: 204 pairs of each class."""
+ROUND = 34
 SHORT_MEMBERS = 100
 LOOKS = (1, 4)
 """Where a look's foresight is measured, whether or not the calibration makes use of it."""
@@ -60,12 +60,12 @@ class Study:
             ("trees", lambda: [list(sets_report.pictures(self.trees[name], equal_calls=False)) for name in self.trees]),
             ("looks", lambda: [self._looks()]),
             ("who decides", lambda: [list(self._decided())]),
-            ("curve of the lead's prompt", lambda: self._curve_rounds(blended=False)),
             (
                 "seeds",
                 lambda: [[one for pair in self.all_pairs[:SEEDS] for one in _two_seeds(pair, Course("ddim", STEPS))]],
             ),
             ("short runs", lambda: [list(curve.pictures(course, self.short_pairs)) for course in SHORT]),
+            ("curve of the lead's prompt", lambda: self._curve_rounds(blended=False)),
         ]
 
     @cached_property
