@@ -19,6 +19,7 @@ settings.register_profile("patient", deadline=None)  # a busy machine is no bug
 settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that runs two at a time reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def room(item: pytest.Item) -> str:
         return item.path.relative_to(HERE).parts[0]

@@ -136,6 +136,9 @@ class ChildProcess:
     async def _death(self) -> EngineError:
         if self._killed:
             return EngineError("The engine was stopped; the next order starts a new one.")
+        # It is dying by itself. A signal now would reap it before the loop learns how it died.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), EXIT_S_MAX)
         await self.end()
         code = self._process.returncode
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"

@@ -66,14 +66,16 @@ def test_a_device_slowed_to_a_quarter_is_known_after_one_request(cluster: Cluste
 
 
 def test_a_device_without_an_engine_asks_and_a_member_makes_its_whole_picture(cluster: Cluster, tmp_path: Path) -> None:
-    _, bob, cleo = cluster.nodes
+    ada, bob, cleo = cluster.nodes
     wait_for_agreement(*cluster.nodes)
     before = cluster.denoiser_calls()
     out = tmp_path / "apple.png"
     asked = ask(cleo, FRUITS[0], steps=4, seed=7, out=str(out))
     done = asked.finished()
-    assert asked.first(PlanMade).runner == asked.first(LocalStep).runner == bob.client.view().id
-    assert cluster.denoiser_calls() == {**before, "bob": before["bob"] + 4}
+    runner = {view.id: view.name for view in cluster.views()}[asked.first(LocalStep).runner]
+    assert asked.first(PlanMade).runner == asked.first(LocalStep).runner
+    assert runner in (ada.name, bob.name), "whichever of them a busy machine lets look faster"
+    assert cluster.denoiser_calls() == {**before, runner: before[runner] + 4}
     assert out.read_bytes().startswith(b"\x89PNG")
     same = ask(bob, FRUITS[0], steps=4, seed=7, shared=0)
     assert same.finished().pixels_sha256 == done.pixels_sha256

@@ -107,7 +107,7 @@ def test_mdns_alone_brings_them_together_on_new_ports(cluster: Cluster) -> None:
     stop(*cluster.nodes)
     forget_addresses(*cluster.nodes)
     cluster.start()
-    assert not old & ports_of(*cluster.nodes)
+    assert ports_of(*cluster.nodes) != old
     cluster.wait_for_leader(within_s=MEETING_S_MAX)
 
 

@@ -18,13 +18,14 @@ from tests.world.asking import PICTURE_S, SOON_S, Asked, ask, end, peerd, restar
 
 PROMPTS = ("apple on table", "lemon on table")
 TOTAL, SHARED = 6, 3
+SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """ada's owner offers no steps, so bob runs what is shared, from its own copy of the model."""
+    """ada's owner offers no steps and is slow, so bob runs what is shared, from its own copy of the model."""
     folder = tmp_path_factory.mktemp("own")
-    with Cluster(folder, ["ada", "bob"]) as two:
+    with Cluster(folder, ["ada", "bob"], each={"ada": SLOW}) as two:
         tiny_sd(folder_of(two["ada"]))
         shutil.copytree(folder_of(two["ada"]), folder_of(two["bob"]))
         two["ada"].home.mkdir(mode=0o700, parents=True, exist_ok=True)
