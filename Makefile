@@ -27,7 +27,7 @@ demo: $(READY)
 	@$(BIN)/peerd demo --out demo-out
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 bench: $(READY)
 	@missed=""; for script in tests/benchmarks/*.py; do \

@@ -1,17 +1,22 @@
-"""How all tests are run: side by side where they may be, and without a stopwatch.
+"""How all tests are run: two at a time where they may be, and without a stopwatch.
 
-Stories with real daemons stay in one worker, one after another, as they share a host's mDNS and a cluster of real
-engines; the engine's tests stay together for the models they loaded. Every other file may go to whoever is free.
+Most stories with real daemons stay in one worker, one after another, as they share a cluster of real engines or lean on
+how long things take; the engine's tests stay together for the models they loaded. Every other file may go to whoever is
+free.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 TOGETHER = ("world", "engine")
 """Rooms that take longest go first, so that the rest fills the gaps."""
+ANYWHERE = ("test_bad_words.py", "test_commands.py", "test_daemon_trouble.py", "test_examples.py")
+"""Stories with daemons of their own that a busy machine makes no different."""
 QUIET = ("test_measuring.py", "test_negotiation.py")
 """Stories of who is faster are told last, when the other worker is through with its part."""
 
@@ -19,16 +24,28 @@ settings.register_profile("patient", deadline=None)  # a busy machine is no bug
 settings.load_profile("patient")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that runs two at a time reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def room(item: pytest.Item) -> str:
-        return item.path.relative_to(HERE).parts[0]
+def together(test: str) -> str:
+    """The room whose tests a test file stays with, or ''. The file is given as a path from the project's root."""
+    path = Path(test)
+    return path.parts[1] if path.parts[1] in TOGETHER and path.name not in ANYWHERE else ""
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(room(item) if room(item) in TOGETHER else str(item.path)))
-    items.sort(
-        key=lambda item: (
-            TOGETHER.index(room(item)) if room(item) in TOGETHER else len(TOGETHER),
-            item.path.name in QUIET,
-        )
-    )
+
+class Rooms(LoadScopeScheduling):
+    """Deals out whole rooms where tests share what is dear, and whole files elsewhere."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        test = nodeid.partition("::")[0]
+        return together(test) or test
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
+    return Rooms(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        room = together(str(item.path.relative_to(HERE.parent)))
+        return TOGETHER.index(room) if room else len(TOGETHER), item.path.name in QUIET
+
+    items.sort(key=place)

@@ -102,6 +102,8 @@ def test_a_runner_that_can_not_note_what_it_is_bound_to_does_not_begin(cluster: 
     """Its own person hears why, and the other member loses nothing by it."""
     ada, bob = cluster.nodes
     asked = ask_together([ada, bob], ("apple on table", "lemon on table"), "half full", steps=20, shared=10, seed=7)
+    for one in asked:
+        one.first(PlanMade)
     with full_disk(bob):
         assert isinstance(asked[0].ended(), Finished)
         ending = asked[1].ended()
