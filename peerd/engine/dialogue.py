@@ -32,6 +32,7 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     leaves: tuple[Leave, ...] = ()
     probe: tuple[Look, ...] = ()
     blend: tuple[str, ...] = ()
+    resumes: bool = False
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):

@@ -43,6 +43,8 @@ class Order:
     probe: tuple[Look, ...] = ()
     blend: tuple[str, ...] = ()
     """Prompts whose mean runs the steps in place of the call's own: a beginning that is nobody's, and so suits all."""
+    resumes: bool = False
+    """`start` is of this very run, so that what its solver remembers stays true: the run goes on bit for bit."""
 
 
 @dataclass(frozen=True, slots=True)

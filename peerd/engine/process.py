@@ -99,6 +99,7 @@ class ProcessEngine:
                 leaves=order.leaves,
                 probe=order.probe,
                 blend=order.blend,
+                resumes=order.resumes,
             )
 
         async with contextlib.aclosing(self._converse(order.call.model, command)) as answers:

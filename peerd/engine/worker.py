@@ -127,7 +127,8 @@ class Worker:
             generator=seeded(call.seed),
             facts=facts,
             start=start,
-            same_prompt=blend is None and start is not None and start.facts.prompt == prompt_digest_of(call),
+            same_prompt=command.resumes
+            or (blend is None and start is not None and start.facts.prompt == prompt_digest_of(call)),
             stop=command.stop,
             departures=departures,
             probe=None if words is None or not departures.prompts else Probe(words),

@@ -65,7 +65,7 @@ class Denoise:
 
     A checkpoint is saved wherever one of `leaves` goes its own way; `quality` is what a probe holds them to.
     `hide_prompt` leaves the prompt's digest out of checkpoints. `blend` are prompts whose mean runs the steps in place
-    of the call's own.
+    of the call's own. `resumes`: `start` is of this very run, on whatever device it was.
     """
 
     work: str
@@ -77,6 +77,7 @@ class Denoise:
     quality: Quality = "balanced"
     hide_prompt: bool = False
     blend: tuple[str, ...] = ()
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from peerd_protocol.messages import (
     Answer,
     AnyMessage,
     BeginningFailed,
+    Bereft,
     CacheTold,
     Chunk,
     Fenced,
@@ -35,6 +36,9 @@ from peerd_protocol.messages import (
     Resign,
     RosterShare,
     RosterWant,
+    Standby,
+    StandDown,
+    StandsBy,
     Submit,
     Withdraw,
 )
@@ -156,6 +160,17 @@ def check(message: AnyMessage) -> None:
             text("reason", message.reason, REASON_CHARS_MAX)
         case PlanTold():
             _plan(message.plan)
+        case Standby():
+            _offer(message.offer)
+            text("executor", message.executor, NODE_ID_CHARS_MAX, least=1)
+        case StandsBy():
+            _offer(message.offer)
+            whole("step", message.step, 0, SCHEDULER_CALLS_MAX)
+        case StandDown():
+            _group(message.group, message.attempt)
+        case Bereft():
+            _plan(message.plan)
+            text("reason", message.reason, REASON_CHARS_MAX)
         case CacheTold():
             many("entries", len(message.entries), ENTRIES_TOLD_MAX)
             for entry in message.entries:
@@ -252,6 +267,7 @@ def _offer(offer: Offer) -> None:
     _forecast(offer.forecast)
     _blend("blend", offer.blend)
     _shared("share", offer.share)
+    text("standby", offer.standby, NODE_ID_CHARS_MAX)
     if offer.beginning is not None:
         whole("beginning.step", offer.beginning.step, 1, SCHEDULER_CALLS_MAX)
         many("beginning.sources", len(offer.beginning.sources), SOURCES_MAX)
@@ -301,6 +317,7 @@ def _plan(plan: GroupPlan) -> None:
     _forecast(plan.forecast)
     text("plan.reason", plan.reason, REASON_CHARS_MAX)
     text("plan.parent", plan.parent, ID_CHARS_MAX)
+    text("plan.standby", plan.standby, NODE_ID_CHARS_MAX)
 
 
 def _forecast(forecast: Forecast) -> None:

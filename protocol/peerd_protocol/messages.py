@@ -134,13 +134,15 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     """Where shared steps go on from, if not from noise: a checkpoint at `step`, or sooner if a probe finds so.
 
-    One of `sources` hands it over, whose step takes `step_seconds`; or the executor itself keeps it under `cached`.
+    One of `sources` hands it over, whose step takes `step_seconds`; or the executor itself keeps it under `cached`; or
+    it stood by for this group and `resumes` it from its newest spare, at this step or a later one.
     """
 
     step: int
     sources: tuple[NodeId, ...] = ()
     step_seconds: float = 0.0
     cached: str = ""
+    resumes: bool = False
 
 
 class Offer(Message, frozen=True, kw_only=True, tag="offer"):
@@ -148,7 +150,8 @@ class Offer(Message, frozen=True, kw_only=True, tag="offer"):
 
     It shows the lead's prompt, and those of others only where a probe is wanted or where the mean of all (`blend`) runs
     the steps in place of the lead's. `share` and `keep` are the lead's
-    wishes about its prompt and its checkpoints, `quality` is the strictest of the members'.
+    wishes about its prompt and its checkpoints, `quality` is the strictest of the members'. `standby` is who goes on if
+    the executor is lost, and is handed a spare checkpoint now and then; '' where nobody may.
     """
 
     group: GroupId
@@ -161,6 +164,7 @@ class Offer(Message, frozen=True, kw_only=True, tag="offer"):
     quality: Quality = "balanced"
     keep: bool = True
     blend: tuple[str, ...] = ()
+    standby: NodeId = NodeId("")
 
     @property
     def stop(self) -> int:
@@ -226,6 +230,40 @@ class BeginningFailed(Message, frozen=True, kw_only=True, tag="beginning_failed"
     reason: str
 
 
+class Standby(Message, frozen=True, kw_only=True, tag="standby"):
+    """The leader asks the next best device to hold this offer, and the spare checkpoints that `executor` hands it."""
+
+    offer: Offer
+    executor: NodeId
+
+
+class StandsBy(Message, frozen=True, kw_only=True, tag="stands_by"):
+    """A device that stands by for a group tells the leader, whoever that is by now, how far its spare is.
+
+    `offer` is the one that it holds; step 0: it has no spare yet.
+    """
+
+    offer: Offer
+    step: int = 0
+
+
+class StandDown(Message, frozen=True, kw_only=True, tag="stand_down"):
+    """This attempt of the group is through, or outdone: whoever runs it or stands by for it may forget it."""
+
+    group: GroupId
+    attempt: Attempt
+
+
+class Bereft(Message, frozen=True, kw_only=True, tag="bereft"):
+    """A runner tells the leader, whoever that is by now, that its plan's executor is gone or makes no step.
+
+    The plan is as the runner heard it, its own part alone, so that a leader that never knew of it can have it resumed.
+    """
+
+    plan: GroupPlan
+    reason: str
+
+
 class CacheTold(Message, frozen=True, kw_only=True, tag="cache"):
     """A node tells its leader which checkpoints it keeps for later requests; the last word replaces earlier ones."""
 
@@ -244,11 +282,11 @@ class RequestFailed(Message, frozen=True, kw_only=True, tag="request_failed"):
 
 class HandoffBegin(Message, frozen=True, kw_only=True, tag="handoff_begin"):
     """Announces bytes that follow in chunks: a checkpoint for a member's runner or for the executor of a branch, or a
-    finished picture for its origin.
+    spare one for whoever stands by, or a finished picture for its origin.
     """
 
     handoff: HandoffId
-    what: Literal["checkpoint", "branch", "picture"]
+    what: Literal["checkpoint", "branch", "spare", "picture"]
     request: RequestId
     group: GroupId
     attempt: Attempt
@@ -299,6 +337,10 @@ AnyMessage = (
     | LocalProgress
     | GroupEnded
     | BeginningFailed
+    | Standby
+    | StandsBy
+    | StandDown
+    | Bereft
     | CacheTold
     | RequestFailed
     | HandoffBegin

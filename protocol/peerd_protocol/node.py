@@ -20,9 +20,10 @@ from peerd_protocol.actions import Action, MergeRoster, Send, ShareRoster
 from peerd_protocol.coordination.executor import Executor
 from peerd_protocol.coordination.holder import Holder
 from peerd_protocol.coordination.leader import Leader
-from peerd_protocol.coordination.orders import Give, GoAlone, Order
+from peerd_protocol.coordination.orders import Give, GoAlone, Order, Resume
 from peerd_protocol.coordination.origin import Origin
 from peerd_protocol.coordination.runner import Runner
+from peerd_protocol.coordination.standby import StandbyDuty
 from peerd_protocol.election import Election, Role
 from peerd_protocol.events import (
     Asked,
@@ -55,6 +56,7 @@ from peerd_protocol.messages import (
     Answer,
     AnyMessage,
     BeginningFailed,
+    Bereft,
     CacheTold,
     Chunk,
     Fenced,
@@ -75,6 +77,9 @@ from peerd_protocol.messages import (
     Resign,
     RosterShare,
     RosterWant,
+    Standby,
+    StandDown,
+    StandsBy,
     Submit,
     Withdraw,
 )
@@ -111,6 +116,7 @@ class Node:
         self._executor = Executor(interval_s)
         self._runner = Runner(me, recalled, interval_s)
         self._holder = Holder()
+        self._standby = StandbyDuty(me)
         self._handoffs = Handoffs()
         self._early: dict[HandoffId, tuple[NodeId, HandoffBegin]] = {}
         """Checkpoints announced before the plan that they belong to."""
@@ -164,11 +170,15 @@ class Node:
                     yield from self._settle(self._runner.arrived(sender, begin, data))
                 case Arrived(sender, begin, data) if begin.what == "branch":
                     yield from self._settle(self._executor.arrived(sender, begin, data, self._now_s))
+                case Arrived(sender, begin, data) if begin.what == "spare":
+                    self._standby.arrived(sender, begin, data, self._now_s)
                 case Arrived(_, begin, data):
                     yield from self._settle(self._origin.painted(begin, data, self._now_s))
                 case Given(_, begin) | NotGiven(_, begin):
                     if begin.what != "picture":
                         yield from self._settle(self._executor.handed(begin))
+                case Resume(work, group):
+                    yield from self._settle(self._executor.resumed(work, *self._standby.spare(group), self._now_s))
                 case _:
                     yield move
 
@@ -233,10 +243,11 @@ class Node:
         self._membership.ticked(now_s, self._election.interval_s)
         moves: list[Action | Order | Outcome] = [*self._elect(), *self._mourn(), *self._announce()]
         if self._led is not None:
-            moves += self._leader.ticked(self.devices, now_s)
+            moves += self._leader.ticked(self.devices, self._led, now_s)
         moves += self._holder.ticked(self.leader, self.term, now_s)
+        moves += self._standby.ticked(self.leader, now_s)
         moves += self._executor.ticked(now_s)
-        moves += self._runner.ticked(now_s)
+        moves += self._runner.ticked(self.leader, now_s)
         resent, given_up = self._handoffs.ticked(now_s)
         return [*moves, *resent, *given_up]
 
@@ -262,8 +273,8 @@ class Node:
         moves: list[Action | Order | Outcome] = []
         for peer in sorted(lost):
             self._origin.peer_lost(peer)
-            moves += self._runner.peer_lost(peer)
-            moves += self._executor.peer_lost(peer)
+            moves += self._runner.peer_lost(peer, self._now_s)
+            self._executor.peer_lost(peer, self._now_s)
             moves += self._leader.peer_lost(peer, self._now_s)
             moves += self._handoffs.peer_lost(peer)
         return moves
@@ -294,7 +305,8 @@ class Node:
                 if self._led is None:
                     return [Send(sender, self._election.fenced())]
                 told = self._leader.submitted(sender, request, self._living | {self.me}, now_s)
-                return [*told, *self._leader.ticked(self.devices, now_s)]  # a group that is full now waits no longer
+                # A group that is full now waits no longer.
+                return [*told, *self._leader.ticked(self.devices, self._led, now_s)]
             case Withdraw(request=request):
                 self._leader.withdrawn(sender, request)
                 return [*self._executor.withdrawn(sender, request), *self._runner.withdrawn(sender, request)]
@@ -311,6 +323,14 @@ class Node:
                 return self._origin.progressed(sender, message, now_s)
             case GroupEnded():
                 return self._leader.ended(sender, message, now_s)
+            case Standby():
+                return self._fence(sender, message.offer.attempt) or self._standby.asked(message, now_s)
+            case StandsBy():
+                return self._leader.stands_by(sender, message) if self._led is not None else []
+            case StandDown():
+                return [*self._standby.stood_down(sender, message), *self._executor.stood_down(sender, message)]
+            case Bereft():
+                return self._leader.bereft(sender, message, now_s) if self._led is not None else []
             case BeginningFailed():
                 return self._executor.orphaned(sender, message)
             case CacheTold(entries=entries):
@@ -342,8 +362,9 @@ class Node:
         return actions
 
     def _hear_plan(self, plan: GroupPlan) -> Moves:
-        plan = self._origin.in_own_words(plan)
-        moves = [*self._origin.told(plan, self._runner.bound, self._now_s), *self._runner.told(plan, self._now_s)]
+        heard, plan = plan, self._origin.in_own_words(plan)
+        moves = list(self._origin.told(plan, self._runner.bound, self._now_s))
+        moves += self._runner.told(plan, heard, self._now_s)
         planned = {assignment.request for assignment in plan.assignments}
         early = [entry for entry in self._early.values() if entry[1].request in planned]
         for sender, begin in early:
@@ -361,6 +382,8 @@ class Node:
                         del self._early[next(iter(self._early))]
                     return []
                 unwanted = self._runner.unwanted(sender, begin)
+            case "spare":
+                unwanted = self._standby.unwanted(sender, begin)
             case "branch":
                 unwanted = self._executor.unwanted(sender, begin)
             case "picture":

@@ -146,7 +146,7 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     `shared_steps` is where that member leaves the shared steps at the latest; 0 means that it runs all steps itself.
     `lead` names the request whose prompt runs them. `assignments` hold only what the receiver may see: others' request
     ids come through `requests`, which names all that share a beginning, never their prompts. `parent` is the group
-    that this one branches off.
+    that this one branches off. `standby` is who goes on with the shared steps if the executor is lost.
     """
 
     group: GroupId
@@ -159,3 +159,4 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     forecast: Forecast
     reason: str = ""
     parent: GroupId = GroupId("")
+    standby: NodeId = NodeId("")

@@ -94,6 +94,7 @@ class Place:
     """Of each work, who has left its shared steps."""
     declines: str = ""
     breaks_at_step: int | None = None
+    hangs: bool = False
     alive: bool = True
 
 
@@ -213,7 +214,7 @@ class LittleWorld:
 
     def _work(self, me: NodeId, place: Place) -> None:
         """One tick of the engine: one step of the oldest work."""
-        if not place.works:
+        if not place.works or place.hangs:
             return
         work, (order, step) = next(iter(place.works.items()))
         step += 1
@@ -246,8 +247,11 @@ class LittleWorld:
             if leave.name not in left and (step >= leave.step or (leave.prompt and self.probe(leave, step)))
         )
         left.update(names)
-        if names:
+        spare = order.checkpoint_every and step % order.checkpoint_every == 0
+        if names or spare:
             begun = f"{order.start.decode()}+" if order.start else ""
+            if order.resumes:  # what the lost executor ran is no part of its own
+                begun = "".join(f"{part}+" for part in begun.split("+")[:-2])
             data = f"{begun}{order.call.prompt}@{step}".encode()
             self._mail.append((me, CheckpointSaved(order.work, step, data, names)))
 

@@ -6,6 +6,7 @@ from peerd_protocol.messages import (
     AnyMessage,
     Beginning,
     BeginningFailed,
+    Bereft,
     CacheTold,
     Chunk,
     Fenced,
@@ -27,6 +28,9 @@ from peerd_protocol.messages import (
     Resign,
     RosterShare,
     RosterWant,
+    Standby,
+    StandDown,
+    StandsBy,
     Submit,
     Withdraw,
 )
@@ -104,8 +108,25 @@ PLAN = GroupPlan(
     forecast=FORECAST,
     reason="same scene",
     parent=PARENT,
+    standby=BOB,
 )
 ENTRY = CacheEntry(digest=DIGEST.hex(), call=CALL, step=5, size=65_536, share="concepts")
+
+OFFER = Offer(
+    group=GROUP,
+    attempt=ATTEMPT,
+    call=CALL,
+    receivers=(
+        Receiver(request=REQUEST, node=BOB, step=5, group=GROUP, attempt=ATTEMPT, prompt="lemon on table"),
+        Receiver(request=RequestId("0200"), node=ADA, step=4, group=BRANCH, attempt=Attempt(TERM, 3)),
+    ),
+    forecast=FORECAST,
+    beginning=Beginning(step=2, sources=(ADA, BOB), step_seconds=0.5, cached=DIGEST.hex(), resumes=True),
+    share="concepts",
+    quality="fast",
+    keep=False,
+    standby=BOB,
+)
 
 SAMPLES: tuple[AnyMessage, ...] = (
     Hello(version=1, name="ada's laptop", boot=BOOT, control_port=7777, bulk_port=7778),
@@ -130,24 +151,15 @@ SAMPLES: tuple[AnyMessage, ...] = (
     RosterShare(certificates=(b"certificate",), revocations=(b"revocation",)),
     Submit(request=REQUESTED),
     Withdraw(request=REQUEST),
-    Offer(
-        group=GROUP,
-        attempt=ATTEMPT,
-        call=CALL,
-        receivers=(
-            Receiver(request=REQUEST, node=BOB, step=5, group=GROUP, attempt=ATTEMPT, prompt="lemon on table"),
-            Receiver(request=RequestId("0200"), node=ADA, step=4, group=BRANCH, attempt=Attempt(TERM, 3)),
-        ),
-        forecast=FORECAST,
-        beginning=Beginning(step=2, sources=(ADA, BOB), step_seconds=0.5, cached=DIGEST.hex()),
-        share="concepts",
-        quality="fast",
-        keep=False,
-    ),
+    OFFER,
     Answer(group=GROUP, attempt=ATTEMPT, accepted=False, reason="on battery"),
     PlanTold(plan=PLAN),
     Progress(group=GROUP, attempt=ATTEMPT, step=2, total=11, branch=True, preview=bytes(12), preview_side=2),
     LocalProgress(request=REQUEST, step=6, total=11, preview=bytes(3), preview_side=1),
+    Standby(offer=OFFER, executor=ADA),
+    StandsBy(offer=OFFER, step=4),
+    StandDown(group=GROUP, attempt=ATTEMPT),
+    Bereft(plan=PLAN, reason="the executor is gone"),
     BeginningFailed(group=BRANCH, attempt=ATTEMPT, reason="the engine died"),
     CacheTold(entries=(ENTRY,)),
     GroupEnded(group=GROUP, attempt=ATTEMPT, reason=""),

@@ -5,7 +5,7 @@ import pytest
 from peerd_protocol.events import Cancelled
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import Answer, AnyMessage, HandoffBegin, Offer, PlanTold, Progress
-from peerd_protocol.notices import Failed, Finished, HandedOff, PlanMade, SharedStep, WentAlone
+from peerd_protocol.notices import Failed, Finished, HandedOff, PlanMade, SharedStep
 from tests.protocol.little_world import LittleWorld, picture_request
 
 TOGETHER = {"group_name": "fruit", "group_size": 2, "wait_ms": 10_000}
@@ -114,7 +114,9 @@ def test_an_executor_that_vanishes_in_the_middle_leaves_nobody_waiting() -> None
     world.kill("ann")
     world.run_until(lambda: has_picture(world, "bob", LEMON) and has_picture(world, "eve", APPLE))
     assert world["bob"].pictures == {LEMON: [b"noise->lemon#41"]}
-    assert any(isinstance(notice, WentAlone) for notice in world["bob"].notices[LEMON])
+    plans = [notice for notice in world["bob"].notices[LEMON] if isinstance(notice, PlanMade)]
+    assert [plan.shared_steps for plan in plans] == [5, 0], "nobody else wanted to run them"
+    assert "not today" in plans[-1].reason
 
 
 def test_a_hung_executor_lapses_and_its_late_checkpoint_is_refused() -> None:

@@ -14,11 +14,11 @@ import hashlib
 
 from peerd_protocol.actions import Action, Consider, Halt, Recall, Send
 from peerd_protocol.coordination import leases
-from peerd_protocol.coordination.orders import Order
+from peerd_protocol.coordination.orders import Order, Resume
 from peerd_protocol.coordination.share import Phase, Share
 from peerd_protocol.events import CheckpointSaved, Considered, Recalled, StepDone, WorkFailed, WorkHalted
 from peerd_protocol.ids import GroupId, NodeId, RequestId
-from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, HandoffBegin, Offer, Progress
+from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, HandoffBegin, Offer, Progress, StandDown
 
 OFFERS_AT_ONCE_MAX = 64
 """Two trees of 32 requests, each with a branch of its own, may lie on one edge server; one that waits is small."""
@@ -62,6 +62,8 @@ class Executor:
         if beginning is None:
             return [accepted, *share.run(None, 0)]
         share.phase = Phase.AWAITING
+        if beginning.resumes:
+            return [accepted, Resume(share.work, event.group)]
         return [accepted, *([Recall(share.work, beginning.cached)] if beginning.cached else [])]
 
     # ---- its beginning -------------------------------------------------------------------------------------
@@ -86,6 +88,13 @@ class Executor:
         if hashlib.sha256(event.data).hexdigest() != share.offer.beginning.cached:
             return list(self._end(share, "the kept checkpoint is another one"))
         return self._begin(share, event.data, share.offer.start, now_s)
+
+    def resumed(self, work: str, step: int, data: bytes, now_s: float) -> list[Action | Order]:
+        """From the spare that this node held; nothing in it where there is none."""
+        share = self._of(work)
+        if share is None or share.phase is not Phase.AWAITING:
+            return []
+        return self._begin(share, data, step, now_s) if data else list(self._end(share, "its spare is gone"))
 
     def _begin(self, share: Share, data: bytes, step: int, now_s: float) -> list[Action | Order]:
         share.patience(leases.first_s(share.offer.forecast.seconds), now_s)
@@ -143,6 +152,11 @@ class Executor:
 
     def handed(self, begin: HandoffBegin) -> list[Action]:
         """One receiver has the checkpoint, or never will: its own lease and the origin see to that."""
+        if begin.what == "spare":
+            known = self._shares.get(begin.group)
+            if known is not None:
+                known.spared()
+            return []
         share = next((share for share in self._shares.values() if begin.handoff in share.receivers), None)
         if share is None:
             return []
@@ -164,6 +178,13 @@ class Executor:
                 return [*self._drop(share), _ended(share, "nobody waits for it any more")]
         return []
 
+    def stood_down(self, sender: NodeId, message: StandDown) -> list[Action]:
+        """The leader has somebody else run the group from now on."""
+        share = self._shares.get(message.group)
+        if share is None or sender != share.leader or share.offer.attempt > message.attempt:
+            return []
+        return self._drop(share)
+
     # ---- time and loss -------------------------------------------------------------------------------------
 
     def ticked(self, now_s: float) -> list[Action]:
@@ -176,9 +197,12 @@ class Executor:
                 actions += share.tell()
         return actions
 
-    def peer_lost(self, peer: NodeId) -> list[Action]:
-        orphans = [share for share in self._shares.values() if share.phase is Phase.AWAITING and share.source == peer]
-        return [action for share in orphans for action in self._end(share, "whoever ran its beginning is gone")]
+    def peer_lost(self, peer: NodeId, now_s: float) -> None:
+        """Whoever ran a branch's beginning is gone: another may go on with it."""
+        for share in self._shares.values():
+            if share.phase is Phase.AWAITING and share.source == peer:
+                share.source = None
+                share.patience(leases.RESUME_S, now_s)
 
     def _of(self, work: str) -> Share | None:
         return next(
@@ -187,7 +211,10 @@ class Executor:
 
     def _end(self, share: Share, reason: str) -> list[Action]:
         del self._shares[share.offer.group]
-        return [_ended(share, reason)]
+        if reason or not share.offer.standby:
+            return [_ended(share, reason)]
+        through = StandDown(group=share.offer.group, attempt=share.offer.attempt)
+        return [_ended(share, reason), Send(share.offer.standby, through)]
 
     def _drop(self, share: Share) -> list[Action]:
         del self._shares[share.offer.group]

@@ -14,13 +14,24 @@ from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
 from peerd_protocol.messages import Beginning, Offer, Receiver
 from peerd_protocol.plan import STRICTEST_FIRST, Assignment, Forecast, GroupPlan, Request
 
+NOBODY = NodeId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A checkpoint of the shared steps that `keeper` holds: at this step, or by now at a later one."""
+
+    keeper: NodeId
+    step: int
+
 
 @dataclass(slots=True)
 class Group:
     """`members` are those that leave its shared steps themselves, `leaves` says where; its branches know their parent.
 
     It is idle until it is offered, offered until `answer_by_s`, accepted once an executor has said yes, and told once
-    its members know: a branch's only when the whole tree has its executors.
+    its members know: a branch's only when the whole tree has its executors. `offer` is the latest that was made of it,
+    `run` the first that was told: whoever resumes it runs the very same steps.
     """
 
     id: GroupId
@@ -40,6 +51,10 @@ class Group:
     start: int = 0
     cached: str = ""
     executor: NodeId | None = None
+    standby: NodeId = NOBODY
+    spare: Spare | None = None
+    offer: Offer | None = None
+    run: Offer | None = None
     answer_by_s: float | None = None
     accepted: bool = False
     told: bool = False
@@ -77,6 +92,23 @@ class Group:
         """Whether the owner of its prompt lets others keep the checkpoints."""
         return self.lead in self.members and self.members[self.lead].keep
 
+    @property
+    def may_run(self) -> bool:
+        """Whether its shared steps have words to run with, and somebody left to ask."""
+        return bool(self.candidates) and (self.run is not None or self.lead in self.members)
+
+    def choose(self) -> NodeId:
+        """The best candidate left is its executor now, and the next best stands by."""
+        self.executor = self.candidates.pop(0)
+        self.standby = self.candidates[0] if self.candidates else NOBODY
+        return self.executor
+
+    def lose(self, peer: NodeId) -> None:
+        """This device is gone, whatever it was to be."""
+        self.candidates = [node for node in self.candidates if node != peer]
+        self.executor = None if self.executor == peer else self.executor
+        self.spare = None if self.spare is not None and self.spare.keeper == peer else self.spare
+
     def take_back(self, attempt: Attempt) -> None:
         """Whatever was offered, accepted or told of it is outdone; it is to be offered anew."""
         self.attempt, self.executor, self.answer_by_s, self.accepted, self.told = attempt, None, None, False, False
@@ -86,21 +118,32 @@ def offer_of(
     group: Group, parent: Group | None, branches: Iterable[Group], below: Iterable[Request], *, keep: bool
 ) -> Offer:
     """What the group's executor hears: who leaves where, and the prompt that runs the steps, or all those `below`."""
+    receivers = (
+        *(_member(group, request) for request in group.members.values()),
+        *(_branch(group, branch) for branch in branches),
+    )
+    if group.run is not None:
+        return msgspec.structs.replace(
+            group.run,
+            attempt=group.attempt,
+            receivers=receivers,
+            beginning=_beginning(group, parent),
+            standby=group.standby,
+        )
     words = list(below) if group.blended else []
-    own = [_member(group, request) for request in group.members.values()]
-    others = [_branch(group, branch) for branch in branches]
     lead = group.members[group.lead]
     offer = Offer(
         group=group.id,
         attempt=group.attempt,
         call=msgspec.structs.replace(lead.call, seed=group.seed),
-        receivers=(*own, *others),
+        receivers=receivers,
         forecast=group.forecast,
         beginning=_beginning(group, parent),
         share=lead.share,
         quality=min((each.quality for each in group.members.values()), key=STRICTEST_FIRST.index),
         keep=keep,
         blend=tuple(sorted({request.call.prompt for request in words})),
+        standby=group.standby,
     )
     if offer.start < offer.stop:
         return offer
@@ -110,6 +153,8 @@ def offer_of(
 
 def _beginning(group: Group, parent: Group | None) -> Beginning | None:
     """A branch waits for whoever runs its parent: that is settled after the branch's own offer, among these."""
+    if group.spare is not None and group.spare.keeper == group.executor:
+        return Beginning(step=group.spare.step, resumes=True)
     if parent is not None:
         step_s = parent.forecast.step_seconds
         return Beginning(step=group.start, sources=tuple(parent.candidates), step_seconds=step_s)
@@ -167,4 +212,5 @@ def plan_of(group: Group, sharing: Iterable[RequestId], only: RequestId | None =
         forecast=group.forecast,
         reason=group.reason,
         parent=group.parent or GroupId(""),
+        standby=group.standby,
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from peerd_protocol.actions import Action, MakePlan, Send
 from peerd_protocol.coordination.offers import Offers
+from peerd_protocol.coordination.rescues import Rescues
 from peerd_protocol.events import Planned
 from peerd_protocol.ids import NodeId, RequestId, Term
-from peerd_protocol.messages import Answer, GroupEnded, RequestFailed
+from peerd_protocol.messages import Answer, Bereft, GroupEnded, RequestFailed, StandsBy
 from peerd_protocol.plan import CacheEntry, Request
 from peerd_protocol.profile import Profile
 
@@ -42,6 +43,7 @@ class Leader:
         self._planning: dict[int, dict[RequestId, Request]] = {}
         self._cached: dict[NodeId, tuple[CacheEntry, ...]] = {}
         self._offers = Offers()
+        self._rescues = Rescues()
         self._batch = 0
 
     # ---- gathering -----------------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ class Leader:
         """A node tells which checkpoints it keeps; the next plan may begin with them."""
         self._cached[sender] = entries
 
-    def ticked(self, devices: Callable[[], Mapping[NodeId, Profile]], now_s: float) -> list[Action]:
+    def ticked(self, devices: Callable[[], Mapping[NodeId, Profile]], term: Term, now_s: float) -> list[Action]:
         actions: list[Action] = []
         for key, gathering in list(self._gathering.items()):
             full = key != "window" and len(gathering.requests) >= gathering.size
@@ -84,7 +86,8 @@ class Leader:
                 self._batch += 1
                 self._planning[self._batch] = gathering.requests
                 actions.append(self._make_plan(gathering, devices()))
-        return actions + self._offers.ticked(now_s)
+        revived = self._rescues.due(lambda: self._offers.next_attempt(term), now_s)
+        return [*actions, *self._offers.ticked(now_s), *self._offers.revive(revived, now_s)]
 
     def _make_plan(self, gathering: _Gathering, devices: Mapping[NodeId, Profile]) -> MakePlan:
         cached = tuple((node, entry) for node in sorted(devices) for entry in self._cached.get(node, ()))
@@ -105,6 +108,18 @@ class Leader:
 
     def ended(self, sender: NodeId, message: GroupEnded, now_s: float) -> list[Action]:
         return self._offers.ended(sender, message, now_s)
+
+    def stands_by(self, sender: NodeId, message: StandsBy) -> list[Action]:
+        """For a group of this leadership, or of an earlier one."""
+        (self._offers if self._offers.knows(message.offer.group) else self._rescues).stands_by(sender, message)
+        return []
+
+    def bereft(self, sender: NodeId, message: Bereft, now_s: float) -> list[Action]:
+        """A runner waits in vain for its executor."""
+        if self._offers.knows(message.plan.group):
+            return self._offers.bereft(message.plan, message.reason, now_s)
+        self._rescues.bereft(sender, message.plan, now_s)
+        return []
 
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
         self._cached.pop(peer, None)

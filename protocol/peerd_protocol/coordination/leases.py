@@ -6,6 +6,8 @@ may take as long as the plan foresaw and a cold engine needs. Never here: what h
 
 ENGINE_START_S = 60.0
 """An executor whose engine is cold may take this long to its first step on a small device."""
+RESUME_S = 8.0
+"""For a lost executor's group to go on elsewhere: a new leader takes six seconds by silence, an offer a moment."""
 INTERVALS = 3.0
 STEPS = 4.0
 PLANNED_S_MAX = 3600.0

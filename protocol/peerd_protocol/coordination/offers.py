@@ -10,16 +10,24 @@ parent: its members leave that one where the branch would have. A branch whose p
 then on. A group that everyone declines runs alone. Never here: gathering requests, or what is worth sharing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from peerd_protocol.actions import Action, Predict, Send
-from peerd_protocol.coordination.groups import Group, offer_of, plan_of
+from peerd_protocol.coordination.groups import NOBODY, Group, Spare, offer_of, plan_of
 from peerd_protocol.events import Draft
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId, Term
-from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, PlanTold
-from peerd_protocol.plan import Request
+from peerd_protocol.messages import (
+    Answer,
+    BeginningFailed,
+    GroupEnded,
+    PlanTold,
+    Standby,
+    StandDown,
+    StandsBy,
+)
+from peerd_protocol.plan import GroupPlan, Request
 
 OFFER_S = 2.0
 """An offer unanswered for this long is a declined one."""
@@ -68,7 +76,7 @@ class Offers:
             if draft.lead not in members:
                 continue  # the others announce themselves again
             group_id = GroupId(f"{term.counter}.{term.boot[:8]}.{batch}.{number}")
-            group = Group.of(draft, members, group_id, self._next_attempt(term), now_s)
+            group = Group.of(draft, members, group_id, self.next_attempt(term), now_s)
             parent = opened.get(draft.parent) if draft.parent is not None else None
             if parent is not None:
                 group.parent, group.seed = parent.id, parent.seed
@@ -83,7 +91,7 @@ class Offers:
         """Offer every idle group whose branches all have an executor; what comes of one may free another."""
         actions: list[Action] = []
         while (group := next(filter(self._is_due, self._groups.values()), None)) is not None:
-            if group.candidates and group.lead in group.members:
+            if group.may_run:
                 actions += self._offer(group, now_s)
             else:
                 actions += self._dissolve(group)
@@ -94,10 +102,11 @@ class Offers:
 
     def _offer(self, group: Group, now_s: float) -> list[Action]:
         below = [request for each in self._tree(group) for request in each.members.values()]
-        offer = offer_of(group, self._parent(group), self._branches(group), below, keep=self._may_be_kept(group))
-        group.executor, group.answer_by_s = group.candidates.pop(0), now_s + OFFER_S
+        executor, group.answer_by_s = group.choose(), now_s + OFFER_S
+        keep = self._may_be_kept(group)
+        group.offer = offer_of(group, self._parent(group), self._branches(group), below, keep=keep)
         # The promise is on disk before the offer that leads to the first denoiser call.
-        return [Predict(plan_of(group, self._sharing(group))), Send(group.executor, offer)]
+        return [Predict(plan_of(group, self._sharing(group))), Send(executor, group.offer)]
 
     def _dissolve(self, group: Group) -> list[Action]:
         """Nobody runs it: its branches go on from its own beginning, and so do its members."""
@@ -105,7 +114,7 @@ class Offers:
         for branch in self._branches(group):
             branch.parent, branch.start = group.parent, group.start if parent is not None else 0
             self._offer_same_again(branch)
-        if group.lead not in group.members:
+        if group.run is None and group.lead not in group.members:
             del self._groups[group.id]  # taken back; the others announce themselves again
             return []
         if parent is None:
@@ -126,7 +135,7 @@ class Offers:
             handoff_bytes=0,
         )
         del self._groups[group.id]
-        group.executor = None
+        group.executor, group.standby = None, NOBODY
         return [Predict(plan_of(group, group.members)), *self._tell(group)]
 
     # ---- what comes back -----------------------------------------------------------------------------------
@@ -151,15 +160,38 @@ class Offers:
             return self.settle(now_s)
         return self._next(group, f"{sender}: {message.reason}", now_s)
 
+    def stands_by(self, sender: NodeId, message: StandsBy) -> None:
+        """Whoever stands by holds a newer checkpoint of the group."""
+        group = self._groups.get(message.offer.group)
+        if group is not None and (group.standby, group.attempt) == (sender, message.offer.attempt) and message.step:
+            group.spare = Spare(sender, message.step)
+
+    def bereft(self, plan: GroupPlan, reason: str, now_s: float) -> list[Action]:
+        """A runner has waited in vain for this attempt: it is over, though its executor may live."""
+        group = self._groups.get(plan.group)
+        if group is None or not group.told or (group.executor, group.attempt) != (plan.executor, plan.attempt):
+            return []
+        stopped = Send(plan.executor, StandDown(group=group.id, attempt=group.attempt))
+        return [stopped, *self._next(group, f"{plan.executor}: {reason}", now_s)]
+
+    def knows(self, group: GroupId) -> bool:
+        return group in self._groups
+
+    def revive(self, groups: Iterable[Group], now_s: float) -> list[Action]:
+        """Take in what another leader began. A request that is in a group here already stays there."""
+        for group in groups:
+            for request in [request for request in group.members if self._group_of(request) is not None]:
+                del group.members[request]
+            if group.members:
+                self._groups[group.id] = group
+        return self.settle(now_s)
+
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
-        """Unanswered offers to it go on to the next; where it ran already, its runners go alone by themselves."""
-        actions: list[Action] = []
-        for group in [group for group in self._groups.values() if group.executor == peer]:
-            if group.told:
-                del self._groups[group.id]
-                actions += self._bereave(group, f"{peer}: gone")
-            else:
-                actions += self._next(group, f"{peer}: gone", now_s)
+        """What it was offered or ran goes on to the next, from its spare if there is one."""
+        lost = [group for group in self._groups.values() if group.executor == peer]
+        for group in self._groups.values():
+            group.lose(peer)
+        actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
         return actions + self.settle(now_s)
 
     def ticked(self, now_s: float) -> list[Action]:
@@ -172,6 +204,9 @@ class Offers:
         return actions
 
     def _next(self, group: Group, declined: str, now_s: float) -> list[Action]:
+        return [*self._over(group, declined), *self.settle(now_s)]
+
+    def _over(self, group: Group, declined: str) -> list[Action]:
         """This try is over. Whoever counted on it is offered anew as well."""
         group.declined.append(declined)
         actions = self._stand_alone(group, declined) if group.told else []
@@ -179,8 +214,8 @@ class Offers:
         while parent is not None and parent.executor is not None:
             self._offer_same_again(parent)
             parent = self._parent(parent)
-        group.take_back(self._next_attempt(group.attempt.term))
-        return [*actions, *self.settle(now_s)]
+        group.take_back(self.next_attempt(group.attempt.term))
+        return actions
 
     def _bereave(self, group: Group, reason: str) -> list[Action]:
         """Its branches may have their beginnings, and run on; one that has not reports that it did not come."""
@@ -193,23 +228,29 @@ class Offers:
         return actions
 
     def _stand_alone(self, group: Group, reason: str) -> list[Action]:
-        """The tree runs already. It will do without this group, which begins with noise when it is offered anew."""
-        if group.start and not group.cached:
-            group.parent, group.start = None, 0
-            if group.executor is not None:
-                group.candidates.insert(0, group.executor)  # not the executor but its beginning may have failed
+        """The tree runs already. A branch begins with noise when it is offered anew, and its own branches do so too.
+
+        Those of a root wait for whoever runs it next.
+        """
+        if not group.start or group.cached:
+            return []
+        group.parent, group.start = None, 0
+        if group.executor is not None:
+            group.candidates.insert(0, group.executor)  # not the executor but its beginning may have failed
         return self._bereave(group, reason)
 
     def _offer_same_again(self, group: Group) -> None:
         if group.executor is not None:
             group.candidates.insert(0, group.executor)
-        group.take_back(self._next_attempt(group.attempt.term))
+        group.take_back(self.next_attempt(group.attempt.term))
 
     # ---- telling -------------------------------------------------------------------------------------------
 
     def _tell_tree(self, group: Group) -> list[Action]:
-        group.told = True
+        group.told, group.run = True, group.run or group.offer
         actions = self._tell(group)
+        if group.standby and group.offer is not None and group.executor is not None:
+            actions.append(Send(group.standby, Standby(offer=group.offer, executor=group.executor)))
         for branch in self._branches(group):
             actions += self._tell_tree(branch)
         return actions
@@ -227,7 +268,7 @@ class Offers:
 
     # ---- the books -----------------------------------------------------------------------------------------
 
-    def _next_attempt(self, term: Term) -> Attempt:
+    def next_attempt(self, term: Term) -> Attempt:
         """Numbers grow over all groups of a term, so a request planned anew always gets a greater one."""
         self._tries += 1
         return Attempt(term, self._tries)

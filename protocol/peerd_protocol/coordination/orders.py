@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from peerd_protocol.ids import NodeId
+from peerd_protocol.ids import GroupId, NodeId
 from peerd_protocol.messages import HandoffBegin
 from peerd_protocol.plan import Request
 
@@ -23,4 +23,12 @@ class Give:
     data: bytes
 
 
-Order = GoAlone | Give
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Begin this work with the newest spare that this node holds of the group, if it still holds one."""
+
+    work: str
+    group: GroupId
+
+
+Order = GoAlone | Give | Resume

@@ -13,18 +13,22 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from peerd_protocol.actions import Action, Denoise, Forget, Halt, Remember, Send, Tell
 from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.orders import Give, Order
 from peerd_protocol.events import PicturePainted, StepDone, WorkFailed
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
-from peerd_protocol.messages import HandoffBegin, LocalProgress, Progress, RequestFailed
+from peerd_protocol.messages import Bereft, HandoffBegin, LocalProgress, Progress, RequestFailed
 from peerd_protocol.notices import HandedOff, LocalStep, SharedStep, WentAlone
 from peerd_protocol.plan import Assignment, GroupPlan, Request
 
 TRIES_MAX = 3
 """A run that failed is tried again as it was, then from noise without the checkpoint, then given up."""
 DONE_KEPT_MAX = 1024
+REPEAT_S = 1.0
+"""A cry for another executor may vanish, and there may be no leader to hear it yet."""
 ALONE = Attempt(Term(0, NodeId(""), BootNonce("")), 0)
 """What a picture carries whose runner started alone: below every attempt of a plan."""
 PREFIX = "bound/"
@@ -40,6 +44,11 @@ class _Part:
     shared_steps: int
     step_s: float
     lease_until_s: float
+    plan: GroupPlan | None = None
+    """As the leader told it: in another's words where the own ones stay here. None: it went alone from the start."""
+    bereft: str = ""
+    """Why it hopes that another device goes on with its shared steps."""
+    repeat_s: float = 0.0
     heard: int = 0
     """The executor's latest step."""
     bound: bool = False
@@ -70,7 +79,8 @@ class Runner:
 
     # ---- how a part comes to be ----------------------------------------------------------------------------
 
-    def told(self, plan: GroupPlan, now_s: float) -> list[Action]:
+    def told(self, plan: GroupPlan, heard: GroupPlan, now_s: float) -> list[Action]:
+        """`plan` in the own words, and as it was `heard`."""
         actions: list[Action] = []
         for assignment in plan.assignments:
             known = self._parts.get(assignment.request)
@@ -86,6 +96,7 @@ class Runner:
                 shared_steps=plan.shared_steps,
                 step_s=plan.forecast.step_seconds,
                 lease_until_s=now_s + leases.first_s(plan.forecast.seconds),
+                plan=heard,
             )
             self._parts[assignment.request] = part
             if plan.shared_steps == 0:
@@ -109,6 +120,7 @@ class Runner:
         for part in self._waiting():
             if part.executor != sender or part.group != message.group or part.attempt != message.attempt:
                 continue
+            part.bereft = ""
             renewed_s = now_s + leases.renewed_s(self._interval_s, part.step_s)
             if message.step <= part.heard:
                 part.lease_until_s = max(part.lease_until_s, renewed_s)
@@ -152,11 +164,20 @@ class Runner:
         told: list[Action] = [Tell(begin.request, notice)] if part.assignment.origin == self._me else []
         return told + self._bind(part)
 
-    def ticked(self, now_s: float) -> list[Action]:
+    def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
         stale, self._stale = [Forget(key) for key in self._stale], []
         lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
-        gone_on = self._without_executor(lapsed, "the executor made no step for too long")
-        return [*stale, *gone_on, *self._beat(now_s)]
+        gone_on = self._without_executor(lapsed, "the executor made no step for too long", now_s)
+        return [*stale, *gone_on, *self._cry(leader, now_s), *self._beat(now_s)]
+
+    def _cry(self, leader: NodeId | None, now_s: float) -> list[Action]:
+        """Whoever leads hears what is waited for in vain, until there is a new attempt or everyone has gone alone."""
+        actions: list[Action] = []
+        for part in self._waiting():
+            if part.bereft and part.plan is not None and leader is not None and now_s >= part.repeat_s:
+                part.repeat_s = now_s + REPEAT_S
+                actions.append(Send(leader, Bereft(plan=part.plan, reason=part.bereft)))
+        return actions
 
     def _beat(self, now_s: float) -> list[Action]:
         """Another's request is on loan here: its origin hears once per interval that it is still in hand."""
@@ -171,13 +192,21 @@ class Runner:
             for part in due
         ]
 
-    def peer_lost(self, peer: NodeId) -> list[Action]:
-        lost = [part for part in self._waiting() if part.executor == peer]
-        return self._without_executor(lost, "the executor is gone")
+    def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
+        waiting = [part for part in self._waiting() if part.plan is not None]
+        for part in waiting:
+            if part.plan is not None and part.plan.standby == peer:
+                part.plan = msgspec.structs.replace(part.plan, standby=NodeId(""))
+        lost = [part for part in waiting if peer == part.executor or (part.bereft and not _may_be_resumed(part))]
+        return self._without_executor(lost, "the executor is gone", now_s)
 
-    def _without_executor(self, parts: list[_Part], reason: str) -> list[Action]:
+    def _without_executor(self, parts: list[_Part], reason: str, now_s: float) -> list[Action]:
+        """Each hopes for another device once, as long as there is one that may go on; then it goes alone."""
         actions: list[Action] = []
         for part in parts:
+            if _may_be_resumed(part) and not part.bereft:
+                part.bereft, part.repeat_s, part.lease_until_s = reason, now_s, now_s + leases.RESUME_S
+                continue
             if part.assignment.origin == self._me:
                 actions.append(Tell(part.assignment.request, WentAlone(reason=reason)))
             actions += self._bind(part)
@@ -258,3 +287,8 @@ class Runner:
         if len(self._done) > DONE_KEPT_MAX:
             del self._done[next(iter(self._done))]
         return [Forget(PREFIX + request)]
+
+
+def _may_be_resumed(part: _Part) -> bool:
+    """Whether somebody stands by for its shared steps."""
+    return part.plan is not None and bool(part.plan.standby)

@@ -11,11 +11,13 @@ from enum import Enum, auto
 from peerd_protocol.actions import Action, Denoise, Keep, Send
 from peerd_protocol.coordination.orders import Give, Order
 from peerd_protocol.events import CheckpointSaved
-from peerd_protocol.ids import HandoffId, NodeId
+from peerd_protocol.ids import HandoffId, NodeId, RequestId
 from peerd_protocol.messages import HandoffBegin, Offer, Progress, Receiver
 from peerd_protocol.plan import CacheEntry, Leave
 
 WORK = "shared/"
+SPARE_S = 5.0
+"""How much work may be lost with an executor, beside what is under way to its standby: half of what is promised."""
 
 
 class Phase(Enum):
@@ -38,6 +40,8 @@ class Share:
     given: set[HandoffId] = field(default_factory=set)
     phase: Phase = Phase.ASKED
     source: NodeId | None = None
+    sparing: bool = False
+    """A spare checkpoint is on its way to whoever stands by."""
     step: int = 0
     total: int = 0
     until_s: float = 0.0
@@ -86,6 +90,8 @@ class Share:
             quality=self.offer.quality,
             hide_prompt=self.offer.share == "concepts",
             blend=self.offer.blend,
+            checkpoint_every=self._spare_every(),
+            resumes=data is not None and self.offer.beginning is not None and self.offer.beginning.resumes,
         )
         return [*actions, order]
 
@@ -93,6 +99,7 @@ class Share:
         """Hand the checkpoint to those that go their own way here, if any, and keep it for later ones."""
         going = [name for name in map(HandoffId, saved.names) if name in self.receivers and name not in self.given]
         actions: list[Action | Order] = [self._give(name, saved.step, saved.data) for name in going]
+        actions += self._spare(saved)
         if not self.offer.keep:
             return actions
         entry = CacheEntry(
@@ -123,6 +130,31 @@ class Share:
             )
             for node, group, attempt in heard
         ]
+
+    def spared(self) -> None:
+        """The spare that was on its way has arrived, or never will."""
+        self.sparing = False
+
+    def _spare_every(self) -> int:
+        step_s = self.offer.forecast.step_seconds
+        return max(1, int(SPARE_S / step_s)) if self.offer.standby and step_s > 0.0 else 0
+
+    def _spare(self, saved: CheckpointSaved) -> list[Action | Order]:
+        """One at a time: on a slow link a spare may take longer than the steps until the next."""
+        if not self.offer.standby or self.sparing or saved.step >= self.offer.stop:
+            return []
+        self.sparing = True
+        begin = HandoffBegin(
+            handoff=HandoffId(f"spare/{self.offer.group}/{self.offer.attempt.number}/{saved.step}"),
+            what="spare",
+            request=RequestId(""),
+            group=self.offer.group,
+            attempt=self.offer.attempt,
+            step=saved.step,
+            size=len(saved.data),
+            digest=hashlib.sha256(saved.data).digest(),
+        )
+        return [Give(self.offer.standby, begin, saved.data)]
 
     def _give(self, name: HandoffId, step: int, data: bytes) -> Give:
         self.given.add(name)

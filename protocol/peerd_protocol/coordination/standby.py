@@ -1,0 +1,91 @@
+"""Standing by: this node holds the offers of groups that others run, and their newest spare checkpoints.
+
+    asked -> standing, a spare now and then -> told to stand down
+                 |
+                 +-> offered the group itself: it goes on from its spare
+
+Whoever leads hears again and again how far the spare is, so that a new leader can have a group resumed whose executor
+it never knew. Spares stay in memory: they are for the minutes of one run. Never here: running the steps (`executor`),
+or deciding who does (`offers`, `rescues`).
+"""
+
+from dataclasses import dataclass
+
+from peerd_protocol.actions import Action, Send
+from peerd_protocol.ids import GroupId, NodeId
+from peerd_protocol.messages import HandoffBegin, Offer, Standby, StandDown, StandsBy
+
+GROUPS_MAX = 64
+"""As many as an executor takes at once; the oldest goes first."""
+REPEAT_S = 1.0
+"""What it tells may vanish, and a leader may be new."""
+KEPT_S = 600.0
+"""Without a spare or a word for so long, the group is through and its end went unheard."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    offer: Offer
+    executor: NodeId
+    until_s: float
+    repeat_s: float
+    step: int = 0
+    data: bytes = b""
+
+
+class StandbyDuty:
+    """All groups that this node stands by for."""
+
+    def __init__(self, me: NodeId) -> None:
+        self._me = me
+        self._watches: dict[GroupId, _Watch] = {}
+
+    def asked(self, message: Standby, now_s: float) -> list[Action]:
+        """A fenced wish of the leader. A higher attempt of a group replaces a lower one, its spare included."""
+        offer = message.offer
+        known = self._watches.get(offer.group)
+        if offer.standby != self._me or (known is not None and offer.attempt <= known.offer.attempt):
+            return []
+        self._watches.pop(offer.group, None)
+        self._watches[offer.group] = _Watch(offer, message.executor, now_s + KEPT_S, now_s)
+        while len(self._watches) > GROUPS_MAX:
+            del self._watches[next(iter(self._watches))]
+        return []
+
+    def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
+        """Why a spare is not wanted ('' when it is)."""
+        watch = self._watches.get(begin.group)
+        if watch is None or (watch.executor, watch.offer.attempt) != (sender, begin.attempt):
+            return "nobody stands by for this attempt here"
+        return "" if begin.step > watch.step else "a newer spare is here"
+
+    def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes, now_s: float) -> None:
+        """A whole spare; the leader hears of it at the next tick."""
+        if self.unwanted(sender, begin):
+            return
+        watch = self._watches[begin.group]
+        watch.step, watch.data = begin.step, data
+        watch.until_s, watch.repeat_s = now_s + KEPT_S, now_s
+
+    def spare(self, group: GroupId) -> tuple[int, bytes]:
+        """The step and the bytes of the newest spare; none where nothing came."""
+        watch = self._watches.get(group)
+        return (watch.step, watch.data) if watch is not None else (0, b"")
+
+    def stood_down(self, sender: NodeId, message: StandDown) -> list[Action]:
+        """The executor is through, or a leader has no more use for this attempt."""
+        watch = self._watches.get(message.group)
+        tells = watch is not None and sender in (watch.executor, message.attempt.term.leader)
+        if watch is not None and tells and watch.offer.attempt <= message.attempt:
+            del self._watches[message.group]
+        return []
+
+    def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        for group, watch in list(self._watches.items()):
+            if now_s > watch.until_s:
+                del self._watches[group]
+            elif leader is not None and now_s >= watch.repeat_s:
+                watch.repeat_s = now_s + REPEAT_S
+                actions.append(Send(leader, StandsBy(offer=watch.offer, step=watch.step)))
+        return actions

@@ -1,0 +1,213 @@
+"""An executor is lost in the middle of the shared steps: another device goes on, and every picture stays what it was.
+
+Stories of whole nodes. Never here: how a spare is kept (`test_standby`), or other losses (`test_node`).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from peerd_protocol import codec
+from peerd_protocol.actions import Denoise
+from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.messages import AnyMessage, Chunk, StandsBy
+from peerd_protocol.notices import PlanMade, WentAlone
+from tests.protocol.little_world import FORECAST, LittleWorld, draft, picture_request
+
+SHARED = 8
+SLOW_STEPS = 2.5
+"""Seconds a shared step takes by forecast: then a spare is wanted after every second one."""
+EVERY = 2
+
+
+def world_of(*names: str, executor: str, step_seconds: float = SLOW_STEPS) -> LittleWorld:
+    """All ask together; `executor` runs the shared steps, whoever else can is asked next."""
+    world = LittleWorld(*names)
+    world.drafts = lambda order: (
+        draft(
+            order,
+            {request.id: SHARED for request in sorted(order.requests, key=lambda each: each.id)},
+            *sorted((node for node, _ in order.devices), key=lambda node: (node != executor, node)),
+            forecast=replace(FORECAST, step_seconds=step_seconds),
+        ),
+    )
+    return world
+
+
+def ask_all(world: LittleWorld, *names: str) -> None:
+    for name in names:
+        request = picture_request(f"{name}'s", name, group_name="g", group_size=len(names), wait_ms=5_000)
+        world.ask(name, request)
+
+
+def pictures(world: LittleWorld, *names: str) -> list[bytes]:
+    def all_have() -> bool:
+        return all(world[name].pictures.get(RequestId(f"{name}'s")) for name in names)
+
+    world.run_until(all_have)
+    found = [world[name].pictures[RequestId(f"{name}'s")] for name in names]
+    assert all(len(each) == 1 for each in found)
+    return [each[0] for each in found]
+
+
+def undisturbed(*names: str, executor: str) -> list[bytes]:
+    world = world_of(*names, executor=executor)
+    world.elect()
+    ask_all(world, *names)
+    return pictures(world, *names)
+
+
+def shared_steps_run(place_denoised: list[Denoise]) -> list[Denoise]:
+    return [order for order in place_denoised if order.leaves]
+
+
+def step_of(world: LittleWorld, name: str) -> int:
+    return max((step for order, step in world[name].works.values() if order.leaves), default=0)
+
+
+def has_run(world: LittleWorld, name: str, step: int) -> Callable[[], bool]:
+    return lambda: step_of(world, name) >= step
+
+
+@pytest.mark.parametrize("step", range(1, SHARED))
+def test_whenever_an_executor_dies_the_pictures_are_those_of_the_undisturbed_run(step: int) -> None:
+    names = ("ann", "bob", "eve")
+    world = world_of(*names, executor="bob")
+    assert world.elect() == "eve"
+    ask_all(world, *names)
+    world.run_until(has_run(world, "bob", step))
+    world.kill("bob")
+    assert pictures(world, "ann", "eve") == undisturbed(*names, executor="bob")[::2]
+    (resumed,) = shared_steps_run(world["ann"].denoised)
+    begun = int(resumed.start.rsplit(b"@")[-1]) if resumed.start else 0
+    assert begun == step // EVERY * EVERY or begun == (step - 1) // EVERY * EVERY, "one interval is lost at most"
+    assert not any(isinstance(notice, WentAlone) for notice in world["eve"].notices[RequestId("eve's")])
+    world.run_until_nothing_is_open()
+
+
+@pytest.mark.parametrize("step", range(1, SHARED))
+def test_so_they_are_when_the_executor_led_the_cluster(step: int) -> None:
+    names = ("ann", "bob", "eve")
+    world = world_of(*names, executor="eve")
+    assert world.elect() == "eve"
+    ask_all(world, *names)
+    world.run_until(has_run(world, "eve", step))
+    world.kill("eve")
+    assert pictures(world, "ann", "bob") == undisturbed(*names, executor="eve")[:2]
+    plans = [notice for notice in world["bob"].notices[RequestId("bob's")] if isinstance(notice, PlanMade)]
+    assert [plan.executor for plan in plans] == ["eve", "ann"]
+    assert plans[0].seed == plans[1].seed
+    world.run_until_nothing_is_open()
+
+
+def test_of_two_devices_the_one_that_is_left_goes_on_by_itself() -> None:
+    world = world_of("ann", "bob", executor="bob")
+    assert world.elect() == "bob"
+    ask_all(world, "ann", "bob")
+    world.run_until(has_run(world, "bob", 5))
+    world.kill("bob")
+    assert pictures(world, "ann") == undisturbed("ann", "bob", executor="bob")[:1]
+    (resumed,) = shared_steps_run(world["ann"].denoised)
+    assert resumed.resumes and resumed.start
+
+
+def test_a_hung_engine_loses_its_lease_and_another_device_goes_on() -> None:
+    world = world_of("ann", "bob", "eve", executor="bob", step_seconds=0.1)
+    world.elect()
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "bob", 3))
+    world["bob"].hangs = True
+    assert pictures(world, "ann", "eve") == undisturbed("ann", "bob", "eve", executor="bob")[::2]
+    assert shared_steps_run(world["ann"].denoised)
+    assert not world["bob"].works or not any(order.leaves for order, _ in world["bob"].works.values())
+
+
+def test_a_member_that_is_bound_keeps_what_it_has() -> None:
+    """ann leaves early and is done with sharing when the executor dies; eve alone is resumed for."""
+    world = world_of("ann", "bob", "eve", executor="bob")
+    early = world.drafts
+
+    world.drafts = lambda order: tuple(
+        dataclasses.replace(each, leaves=tuple((name, 2 if name == "ann's" else step) for name, step in each.leaves))
+        for each in early(order)
+    )
+    world.elect()
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "bob", 6))
+    world.kill("bob")
+    ann, eve = pictures(world, "ann", "eve")
+    assert ann == b"ann's@2->ann's#41"
+    assert eve == b"ann's@8->eve's#41"
+    world.run_until_nothing_is_open()
+
+
+def test_if_whoever_stands_by_is_lost_too_everyone_goes_alone() -> None:
+    world = world_of("ann", "bob", "eve", executor="eve")
+    world.elect()
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "eve", 5))
+    world.kill("eve")
+    world.kill("ann")
+    assert pictures(world, "bob") == [b"noise->bob's#41"]
+    assert any(isinstance(notice, WentAlone) for notice in world["bob"].notices[RequestId("bob's")])
+
+
+def test_where_no_spare_arrives_the_shared_steps_are_run_again() -> None:
+    world = world_of("ann", "bob", "eve", executor="eve")
+
+    def spare(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        return isinstance(message, Chunk) and message.handoff.startswith("spare/")
+
+    world.loses = spare
+    world.elect()
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "eve", 7))
+    world.kill("eve")
+    assert pictures(world, "ann", "bob") == undisturbed("ann", "bob", "eve", executor="eve")[:2]
+    (again,) = shared_steps_run(world["ann"].denoised)
+    assert again.start is None
+
+
+def test_words_that_stay_at_home_are_not_told_to_a_new_leader() -> None:
+    """What a runner cries out is the plan as it was told: of one that shares concepts alone, the phrase."""
+    world = world_of("ann", "bob", "eve", executor="eve")
+    heard: list[bytes] = []
+
+    def listen(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        if sender == "ann" and to != "ann":
+            heard.append(codec.encode(message))
+        return False
+
+    world.loses = listen
+    world.elect()
+    call = replace(picture_request("ann's", "ann").call, prompt="what ann thinks of")
+    wishes = {"group_name": "g", "group_size": 3, "wait_ms": 5_000}
+    world.ask("ann", picture_request("ann's", "ann", call=call, share="concepts", concepts="fruit on table", **wishes))
+    for name in ("bob", "eve"):
+        world.ask(name, picture_request(f"{name}'s", name, **wishes))
+    world.run_until(has_run(world, "eve", 5))
+    world.kill("eve")
+    pictures(world, "ann", "bob")
+    assert any(b"bereft" in frame for frame in heard)
+    assert not any(b"thinks" in frame for frame in heard)
+
+
+def test_whoever_stands_by_forgets_a_group_that_is_through() -> None:
+    world = world_of("ann", "bob", "eve", executor="ann")
+    told: list[StandsBy] = []
+
+    def listen(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        if isinstance(message, StandsBy):
+            told.append(message)
+        return False
+
+    world.loses = listen
+    world.elect()
+    ask_all(world, "ann", "bob", "eve")
+    pictures(world, "ann", "bob", "eve")
+    assert {message.step for message in told} >= {2, 4, 6}
+    told.clear()
+    world.run(3.0)
+    assert told == []
