@@ -77,3 +77,16 @@ def test_other_families_are_blended_too(fresh: Zygote, xl_model: Model, flow_mod
         blended = msgspec.structs.replace(model.run(call, stop=2), blend=(call.prompt, LEMON))
         mean = unpack(saved_in(fresh.engine(blended))[2]).latent
         assert mean != unpack(saved_in(fresh.engine(model.run(call, stop=2)))[2]).latent
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpmpp_2m", "unipc", "euler_a", "heun"])
+def test_a_blend_that_changes_device_goes_on_bit_for_bit(fresh: Zygote, small_model: Model, scheduler: str) -> None:
+    """What the solver remembers stays true, since it is the same run; a late start from there would drop it."""
+    call = small_model.call(scheduler=scheduler)
+    leaves = [Leave(name="lead", step=5), Leave(name="a", step=4)]
+    whole = leaving(small_model.run(call, every=1), *leaves)
+    undisturbed = saved_in(fresh.engine(msgspec.structs.replace(whole, blend=(call.prompt, LEMON))))
+    for step in (1, 2, 3):
+        rest = leaving(small_model.run(call, start=undisturbed[step], every=1), *leaves)
+        resumed = saved_in(fresh.engine(msgspec.structs.replace(rest, blend=(call.prompt, LEMON), resumes=True)))
+        assert resumed == {later: data for later, data in undisturbed.items() if later > step}
