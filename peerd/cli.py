@@ -237,13 +237,16 @@ def demo(
     shared: Annotated[int, typer.Option(metavar="K", help="How many of them are shared.")] = 5,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the first noise, the same for all.")] = 41,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the pictures go; default demo-out.")] = None,
+    kill: Annotated[
+        bool, typer.Option("--kill", help="Draw once more, kill the device that runs the shared steps, compare.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Start real daemons here, pair them, and let them draw together before your eyes."""
     from peerd.commands import output
     from peerd.commands.demo import demo as run_demo
 
-    _exit(output.run(lambda: run_demo(prompts or [], nodes, steps, shared, seed, out, as_json), as_json))
+    _exit(output.run(lambda: run_demo(prompts or [], nodes, steps, shared, seed, out, kill, as_json), as_json))
 
 
 def main() -> None:

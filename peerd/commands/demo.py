@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from peerd.commands.output import DONE, UsageError, notes, print_json, screen
+from peerd.commands.output import DONE, FAILED, UsageError, notes, print_json, screen
 from peerd.demo.cluster import NODES_MAX
 from peerd.demo.script import FOUR_FRUITS, Script, perform
 from peerd.demo.stage import PlainStage, Stage
@@ -13,7 +13,7 @@ from peerd_protocol.plan import GROUP_MEMBERS_MAX, STEPS_MAX
 
 
 def demo(
-    prompts: Sequence[str], nodes: int, steps: int, shared: int, seed: int, out: Path | None, as_json: bool
+    prompts: Sequence[str], nodes: int, steps: int, shared: int, seed: int, out: Path | None, kill: bool, as_json: bool
 ) -> int:
     if not 1 <= nodes <= NODES_MAX:
         raise UsageError(f"--nodes is from 1 to {NODES_MAX}; {nodes} is not.")
@@ -23,7 +23,10 @@ def demo(
         raise UsageError(f"--shared is from 0 to {steps - 1}, one less than --steps; {shared} is not.")
     if len(prompts) > GROUP_MEMBERS_MAX or not all(prompt.strip() for prompt in prompts):
         raise UsageError(f"Give at most {GROUP_MEMBERS_MAX} prompts, and none that is empty.")
-    script = Script(tuple(prompts) or FOUR_FRUITS, nodes, steps, shared, seed, (out or Path("demo-out")).absolute())
+    if kill and (nodes < 2 or not shared):
+        raise UsageError("--kill kills the device that runs shared steps: give at least 2 --nodes and 1 of --shared.")
+    folder = (out or Path("demo-out")).absolute()
+    script = Script(tuple(prompts) or FOUR_FRUITS, nodes, steps, shared, seed, folder, kill)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)  # a demo that is told to go takes its daemons with it
     stage = _stage(as_json)
@@ -33,7 +36,7 @@ def demo(
         stage.close()
     if as_json:
         print_json(report.as_json())
-    return DONE
+    return DONE if report.cut is None or report.cut.same_pictures else FAILED
 
 
 def _stage(as_json: bool) -> Stage:

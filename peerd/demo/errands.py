@@ -6,7 +6,7 @@ Never here: which prompt goes where, or what is shown of it.
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from peerd.api.desk import Wish
@@ -34,26 +34,31 @@ def errand(wish: Wish, node: NodeProcess) -> Errand:
     return Errand(wish, node, Tale(wish.prompt))
 
 
-def run_errands(cluster: Cluster, errands: Sequence[Errand]) -> Iterator[tuple[Errand, AnyNotice]]:
+def run_errands(
+    cluster: Cluster, errands: Sequence[Errand], lost: Collection[str] = ()
+) -> Iterator[tuple[Errand, AnyNotice]]:
     """Send all at once; yields each notice after the tale has heard it, until every errand has its picture.
 
-    Raises DemoFailed when a daemon ends, a request fails, or nothing happens for too long.
+    Raises DemoFailed when a daemon ends, a request fails, or nothing happens for too long. Nodes that the caller has
+    `lost` on purpose meanwhile are not waited for.
     """
     news: queue.SimpleQueue[tuple[Errand, AnyNotice | PeerdError]] = queue.SimpleQueue()
     for one in errands:
         threading.Thread(target=_tell, args=(one, news), daemon=True).start()
     heard_s = time.monotonic()
-    while any(one.tale.ended is None for one in errands):
+    while any(one.tale.ended is None for one in errands if one.node.name not in lost):
         try:
             one, item = news.get(timeout=LOOK_S)
         except queue.Empty:
-            cluster.check()
+            cluster.check(lost)
             if time.monotonic() - heard_s > QUIET_S_MAX:
                 raise DemoFailed(f"Nothing has happened for {QUIET_S_MAX:g} s; {_who_waits(errands)}") from None
             continue
+        if one.node.name in lost:
+            continue
         heard_s = time.monotonic()
         if isinstance(item, PeerdError):
-            cluster.check()  # a daemon that died says more than a connection that broke
+            cluster.check(lost)  # a daemon that died says more than a connection that broke
             raise DemoFailed(f"{one.node.name} could not make {one.wish.prompt!r}: {item}")
         one.tale.hear(item)
         yield one, item

@@ -42,6 +42,43 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class Survivor:
+    """A prompt whose device outlived the executor: whether its picture is the one of the undisturbed run."""
+
+    prompt: str
+    same_picture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a power cut at the executor did: after which step, who went on (None: each for itself), what came of it."""
+
+    killed: str
+    step: int
+    shared_steps: int
+    successor: str | None
+    survivors: tuple[Survivor, ...]
+    seconds: float
+    return_seconds: float
+    """Until the killed device was back and had finished its own request."""
+
+    @property
+    def same_pictures(self) -> bool:
+        return all(survivor.same_picture for survivor in self.survivors)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "killed": self.killed,
+            "after_step": self.step,
+            "successor": self.successor,
+            "same_pictures": self.same_pictures,
+            "survivors": [{"prompt": each.prompt, "same_picture": each.same_picture} for each in self.survivors],
+            "seconds": round(self.seconds, 3),
+            "return_seconds": round(self.return_seconds, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     agreement: Agreement
     by_mdns: bool
@@ -57,6 +94,7 @@ class Report:
     seconds_predicted_alone: float
     seconds_warming: float
     sheet: Path
+    cut: Cut | None = None
 
     @property
     def calls(self) -> int:
@@ -106,6 +144,7 @@ class Report:
             "seconds_warming": round(self.seconds_warming, 3),
             "found_by_mdns": self.by_mdns,
             "sheet": str(self.sheet),
+            **({"power_cut": self.cut.as_json()} if self.cut is not None else {}),
         }
 
 

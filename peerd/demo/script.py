@@ -1,6 +1,6 @@
 """The demo from its first daemon to its contact sheet.
 
-    start -> pair -> meet -> warm -> together -> alone -> sheet
+    start -> pair -> meet -> warm -> together -> [together, with a power cut] -> alone -> sheet
 
 Never here: how any of it looks (`stage.py`, `live.py`), or how a daemon is started (`nodes.py`).
 """
@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, cycle
 from pathlib import Path
+from typing import Literal
 
 from peerd.api.desk import Wish
 from peerd.demo.cluster import NAMES, Cluster, meet
 from peerd.demo.errands import Errand, errand, finish_all, run_errands
+from peerd.demo.kill import cut_power
 from peerd.demo.nodes import DemoFailed
 from peerd.demo.report import Picture, Report, bands, finished, predicted, shared_with
 from peerd.demo.sheet import Pair, write_sheet
@@ -34,6 +36,7 @@ class Script:
     shared: int = 5
     seed: int = 41
     out: Path = Path("demo-out")
+    kill: bool = False
 
 
 def perform(script: Script, stage: Stage) -> Report:
@@ -64,12 +67,19 @@ def _play(script: Script, stage: Stage, cluster: Cluster) -> Report:
     warmed_s = _warm(script, cluster)
 
     stage.act("Drawing together")
-    together = _cast(script, cluster, alone=False)
+    together = _cast(script, cluster, "together")
     stage.cast(together, names)
     seconds, calls = _run(cluster, together, stage)
 
+    cut = None
+    if script.kill:
+        stage.act("Once more, and whoever runs the shared steps is killed")
+        again = _cast(script, cluster, "again")
+        stage.cast(again, names)
+        cut = cut_power(cluster, again, together, stage)
+
     stage.act("Each alone, to compare")
-    alone = _cast(script, cluster, alone=True)
+    alone = _cast(script, cluster, "alone")
     stage.alone(alone)
     seconds_alone, calls_alone = _run(cluster, alone, stage)
 
@@ -90,6 +100,7 @@ def _play(script: Script, stage: Stage, cluster: Cluster) -> Report:
         seconds_predicted_alone=forecast_alone,
         seconds_warming=warmed_s,
         sheet=script.out / "sheet.png",
+        cut=cut,
     )
     _write_sheet(report)
     stage.act("Done")
@@ -105,8 +116,9 @@ def _warm(script: Script, cluster: Cluster) -> float:
     return time.monotonic() - began_s
 
 
-def _cast(script: Script, cluster: Cluster, *, alone: bool) -> list[Errand]:
+def _cast(script: Script, cluster: Cluster, part: Literal["together", "again", "alone"]) -> list[Errand]:
     """Prompts round robin over the nodes, under one group name if they may share."""
+    alone = part == "alone"
     files = _file_names(script.prompts)
     cast = []
     for prompt, file, node in zip(script.prompts, files, cycle(cluster.nodes), strict=False):
@@ -115,8 +127,8 @@ def _cast(script: Script, cluster: Cluster, *, alone: bool) -> list[Errand]:
             steps=script.steps,
             shared=0 if alone else script.shared,
             seed=script.seed,
-            out=str((script.out / (f"{file}-alone.png" if alone else f"{file}.png")).absolute()),
-            group_name="" if alone else "demo",
+            out=str((script.out / (f"{file}.png" if part == "together" else f"{file}-{part}.png")).absolute()),
+            group_name="" if alone else f"demo {part}",
             group_size=1 if alone else len(script.prompts),
             wait_s=GROUP_WAIT_S,
         )

@@ -11,7 +11,7 @@ from rich.console import Console
 from peerd.api.desk import NodeView
 from peerd.demo.cluster import alive
 from peerd.demo.errands import Errand
-from peerd.demo.report import Report
+from peerd.demo.report import Cut, Report
 from peerd.screen.tale import describe
 from peerd_protocol.ids import NodeId
 from peerd_protocol.notices import AnyNotice, LocalStep, SharedStep
@@ -97,7 +97,22 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
             f" {report.seconds_alone:.1f} alone (predicted {report.seconds_predicted_alone:.1f})",
         )
     )
+    if report.cut is not None:
+        lines += _cut_lines(report.cut)
     same = [picture.prompt for picture in report.pictures if picture.same_as_alone]
     if same:
         lines.append(("bit for bit as alone", ", ".join(same)))
+    return lines
+
+
+def _cut_lines(cut: Cut) -> list[tuple[str, str]]:
+    went_on = f"{cut.successor} went on" if cut.successor else "each went on alone"
+    lines = [("power cut", f"{cut.killed}, after {cut.step} of {cut.shared_steps} shared steps; {went_on}")]
+    same = [survivor.prompt for survivor in cut.survivors if survivor.same_picture]
+    other = [survivor.prompt for survivor in cut.survivors if not survivor.same_picture]
+    if same:
+        lines.append(("same picture, bit for bit", ", ".join(same)))
+    if other:
+        lines.append(("another picture", ", ".join(other)))
+    lines.append(("came back", f"{cut.killed} finished its own request {cut.return_seconds:.1f} s after its return"))
     return lines
