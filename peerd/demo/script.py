@@ -14,17 +14,19 @@ from itertools import count, cycle
 from pathlib import Path
 from typing import Literal
 
-from peerd.api.desk import Wish
+from peerd.api.desk import NodeView, Wish
 from peerd.demo.cluster import NAMES, Cluster, meet
 from peerd.demo.errands import Errand, errand, finish_all, run_errands
 from peerd.demo.kill import cut_power
-from peerd.demo.nodes import DemoFailed
+from peerd.demo.nodes import POLL_S, DemoFailed
 from peerd.demo.report import Picture, Report, bands, finished, predicted, shared_with
 from peerd.demo.sheet import Pair, write_sheet
 from peerd.demo.stage import Stage
 
 FOUR_FRUITS = ("apple on table", "lemon on table", "orange on table", "pear on table")
 WARM_STEPS = 2
+WARMING_S_MAX = 60.0
+"""Whoever is not measured by then is planned with as a stranger."""
 GROUP_WAIT_S = 10.0
 
 
@@ -113,7 +115,15 @@ def _warm(script: Script, cluster: Cluster) -> float:
     began_s = time.monotonic()
     wish = Wish(prompt=script.prompts[0], steps=min(WARM_STEPS, script.steps), shared=0, seed=script.seed)
     finish_all(cluster, [errand(wish, node) for node in cluster.nodes])
+    while not _are_measured(cluster.views()) and time.monotonic() - began_s < WARMING_S_MAX:
+        time.sleep(POLL_S)
     return time.monotonic() - began_s
+
+
+def _are_measured(views: Sequence[NodeView]) -> bool:
+    """Whether each device has told what its engine can do; on battery it does not try by itself."""
+    own = [member for view in views for member in view.members if member.me]
+    return all(member.steps_per_second > 0.0 for member in own if member.engine and member.power == "mains")
 
 
 def _cast(script: Script, cluster: Cluster, part: Literal["together", "again", "alone"]) -> list[Errand]:

@@ -134,11 +134,12 @@ class Paces:
         Where a start was crowded they are all too long alike, so the first real picture corrects them together.
         """
         if trials and not self.knows(trials[0][0].model):
-            known = self._known[trials[0][0].model] = Known()
+            known = self._known.setdefault(trials[0][0].model, Known())
             known.calls = {mpixels_denoised(call): Figure(seconds) for call, seconds in trials}
 
     def knows(self, model: str) -> bool:
-        return model in self._known
+        """Whether its calls were ever timed; a picture of a step or two may have told only how long a start takes."""
+        return model in self._known and bool(self._known[model].calls)
 
     def call_s(self, call: Call) -> float:
         """Seconds of one denoiser call of this size at full speed; 0.0 where nothing was learnt."""

@@ -97,6 +97,15 @@ def test_a_crowded_trial_is_corrected_at_all_sizes_by_the_first_real_picture() -
     assert call_s(paces.of("m"), 100) == pytest.approx(0.1, rel=1e-4), "real work is worth more than a trial"
 
 
+def test_a_picture_too_short_to_time_its_steps_leaves_that_to_the_trial() -> None:
+    paces = Paces()
+    paces.learn(Finished(call=call(100), steps=2, steps_s=None, start_s=7.0))
+    assert not paces.knows("m")
+    paces.tried([(call(100), 0.1)])
+    assert call_s(paces.of("m"), 100) == pytest.approx(0.1)
+    assert paces.of("m").start_s == pytest.approx(7.0)
+
+
 @given(st.lists(st.tuples(st.floats(0.001, 4.0), st.floats(1e-4, 100.0), st.integers(0, 50)), min_size=1, max_size=12))
 def test_no_size_is_ever_predicted_for_nothing(points: list[tuple[float, float, int]]) -> None:
     fixed_s, slope_s = fit(points)
