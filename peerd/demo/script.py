@@ -28,6 +28,8 @@ WARM_STEPS = 2
 WARMING_S_MAX = 60.0
 """Whoever is not measured by then is planned with as a stranger."""
 GROUP_WAIT_S = 10.0
+AGAIN_WAIT_S = 4.0
+"""By then all are awake; and whoever comes back from its death waits so long for its group, which is through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def _cast(script: Script, cluster: Cluster, part: Literal["together", "again", "
             out=str((script.out / (f"{file}.png" if part == "together" else f"{file}-{part}.png")).absolute()),
             group_name="" if alone else f"demo {part}",
             group_size=1 if alone else len(script.prompts),
-            wait_s=GROUP_WAIT_S,
+            wait_s=AGAIN_WAIT_S if part == "again" else GROUP_WAIT_S,
         )
         cast.append(errand(wish, node))
     return cast

@@ -122,6 +122,18 @@ def test_a_daemon_that_dies_is_one_sentence_and_everything_is_cleaned_up(tmp_pat
         family.wait_until_gone()
 
 
+def test_whoever_runs_the_shared_steps_is_killed_and_the_pictures_stay_the_same(tmp_path: Path) -> None:
+    told = play("--kill", "--nodes", "3", "--out", str(tmp_path), PEERD_ENGINE_SLOWDOWN="6")
+    cut = told["power_cut"]
+    assert 1 <= cut["after_step"] < 5
+    assert cut["successor"] in set(told["nodes"]) - {cut["killed"]}
+    assert cut["same_pictures"] and len(cut["survivors"]) >= 2
+    own = [image for image in told["images"] if image["node"] == cut["killed"]]
+    for image in own:
+        again = Path(image["path"]).with_name(Path(image["path"]).stem + "-again.png")
+        assert again.exists(), "the killed device came back and finished its own request"
+
+
 def test_the_whole_demo_with_the_model_that_ships(tmp_path: Path) -> None:
     told = play("--nodes", "2", "--out", str(tmp_path), PEERD_ENGINE="process")
     assert told.keys() >= KEYS
