@@ -32,19 +32,15 @@ def order_of(action: Denoise, calibration: Calibration | None) -> Order:
         call,
         action.start,
         action.stop,
-        _checkpoint_every(action),
+        # Shared steps leave a checkpoint where late requests may begin.
+        layout_steps(call) if action.leaves else 0,
         hide_prompt=action.hide_prompt,
         leaves=leaves,
         probe=probe,
         blend=action.blend,
         resumes=action.resumes,
+        spare_s=action.spare_s,
     )
-
-
-def _checkpoint_every(action: Denoise) -> int:
-    """As often as a spare is wanted, and where late requests may begin; 0: not on the way."""
-    layout = layout_steps(action.call) if action.leaves else 0
-    return min((every for every in (action.checkpoint_every, layout) if every), default=0)
 
 
 def _by_table(leave: Leave, action: Denoise, calibration: Calibration | None) -> Leave:

@@ -33,6 +33,7 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     probe: tuple[Look, ...] = ()
     blend: tuple[str, ...] = ()
     resumes: bool = False
+    spare_s: float = 0.0
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):

@@ -100,6 +100,7 @@ class ProcessEngine:
                 probe=order.probe,
                 blend=order.blend,
                 resumes=order.resumes,
+                spare_s=order.spare_s,
             )
 
         async with contextlib.aclosing(self._converse(order.call.model, command)) as answers:

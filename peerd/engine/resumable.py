@@ -61,6 +61,7 @@ class Run:
     `facts` writes down whose checkpoint it is, from (step, total, dtype). `same_prompt` keeps the multistep history.
     With `departures` it stops where the last one leaves; what `probe` sees, if there is one, may make that sooner.
     `blend` puts the mean of several prompts in the place of the call's own.
+    `spare_s` is the longest that it works without a checkpoint (0: as long as it takes).
     `slowdown` stretches every denoiser call by real waiting, so that tests can make one device slow.
     """
 
@@ -73,6 +74,7 @@ class Run:
     probe: Probe | None = None
     blend: Blend | None = None
     checkpoint_every: int = 0
+    spare_s: float = 0.0
     slowdown: float = 1.0
     on_step: Callable[[Step], None] = _ignore
     on_save: Callable[[Checkpoint], None] = _ignore
@@ -84,6 +86,7 @@ class Run:
     _done: int = 0
     _looked: set[int] = field(default_factory=set)
     _since: float = 0.0
+    _saved_s: float = 0.0
     _template: Template | None = None
     _start_states: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -105,7 +108,7 @@ class Run:
             if self.start.world is not None:
                 _set_state(torch.default_generator, self.start.world.start)
         self._start_states = (self.generator.get_state(), torch.default_generator.get_state())
-        self._since = time.perf_counter()
+        self._since = self._saved_s = time.perf_counter()
         with _watched_scheduler(pipeline.scheduler, self), _watched_denoisers(denoisers, self):
             try:
                 return pipeline(**arguments, generator=self.generator)
@@ -138,8 +141,10 @@ class Run:
         ends = self._done == self.ends
         leaving = self.departures is not None and self.departures.at(self._done)
         passing = self.checkpoint_every and self._done % self.checkpoint_every == 0 and self._done < self.total
-        if ends or leaving or passing:
+        due = self.spare_s and time.perf_counter() - self._saved_s >= self.spare_s and self._done < self.total
+        if ends or leaving or passing or due:
             self.on_save(self._capture(scheduler, result))
+            self._saved_s = time.perf_counter()
         if ends:
             raise Stopped
         # What listeners take (a preview, a checkpoint) is no part of the next step's seconds.

@@ -76,7 +76,7 @@ class ToyEngine:
             departures = Departures(own, order.leaves, order.probe, done, total)
             if order.start is not None and departures.early:
                 yield Saved(done, order.start, departures.early)
-            calls, probe_calls = 0, 0.0
+            calls, probe_calls, unsaved_s = 0, 0.0, 0.0
             while done < (departures.last or order.stop or total):
                 await asyncio.sleep(self._seconds_per_step)
                 if self._die_at_step == done:
@@ -92,9 +92,12 @@ class ToyEngine:
                 self.denoiser_calls += 1
                 preview, side = (_pixels(latent), SIDE) if order.previews else (b"", 0)
                 yield Stepped(done, total, self._seconds_per_step, preview, side, calls)
+                unsaved_s += self._seconds_per_step
+                due = 0.0 < order.spare_s <= unsaved_s and done < total
                 passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
                 leaving, last = departures.at(done), departures.last or order.stop
-                if leaving or done == last or passing:
+                if leaving or done == last or passing or due:
+                    unsaved_s = 0.0
                     yield Saved(done, _checkpoint(order, latent, done, total), leaving)
             if departures.last is not None or order.stop is not None:
                 yield Halted(calls, probe_calls)

@@ -134,6 +134,7 @@ class Worker:
             probe=None if words is None or not departures.prompts else Probe(words),
             blend=blend,
             checkpoint_every=command.checkpoint_every,
+            spare_s=command.spare_s,
             slowdown=self._slowdown,
             on_step=partial(self._stepped, number, command.previews),
             on_save=partial(self._saved, number, departures),

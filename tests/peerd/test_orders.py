@@ -53,10 +53,10 @@ def test_a_start_that_is_none_is_an_error() -> None:
 
 
 def test_work_without_leaves_is_passed_on() -> None:
-    order = order_of(Denoise("w", CALL, None, None, 4), MEASURED)
-    assert (order.stop, order.checkpoint_every, order.leaves, order.probe) == (None, 4, (), ())
+    order = order_of(Denoise("w", CALL, None, None, spare_s=5.0, resumes=True), MEASURED)
+    assert (order.stop, order.checkpoint_every, order.leaves, order.probe) == (None, 0, (), ())
+    assert (order.spare_s, order.resumes) == (5.0, True)
 
 
 def test_shared_steps_leave_a_checkpoint_where_late_requests_may_begin() -> None:
     assert order_of(work(), MEASURED).checkpoint_every == 3
-    assert order_of(work(checkpoint_every=2), MEASURED).checkpoint_every == 2

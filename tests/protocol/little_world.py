@@ -106,6 +106,8 @@ class LittleWorld:
         self.places: dict[NodeId, Place] = {}
         self.loses: Callable[[NodeId, NodeId, AnyMessage], bool] = lambda sender, to, message: False
         self.shared_steps = 5
+        self.step_s = TICK_S
+        """What an engine takes a step for, where it is asked for spare checkpoints."""
         self.drafts: Callable[[MakePlan], tuple[Draft, ...]] = self._all_share
         self.probe: Callable[[Leave, int], bool] = lambda leave, step: False
         """Whether a member that shows its prompt leaves at this step already."""
@@ -247,7 +249,8 @@ class LittleWorld:
             if leave.name not in left and (step >= leave.step or (leave.prompt and self.probe(leave, step)))
         )
         left.update(names)
-        spare = order.checkpoint_every and step % order.checkpoint_every == 0
+        worked_s = step * self.step_s
+        spare = order.spare_s and worked_s // order.spare_s > (worked_s - self.step_s) // order.spare_s
         if names or spare:
             begun = f"{order.start.decode()}+" if order.start else ""
             if order.resumes:  # what the lost executor ran is no part of its own

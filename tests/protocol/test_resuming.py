@@ -14,23 +14,23 @@ from peerd_protocol.actions import Denoise
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, Chunk, StandsBy
 from peerd_protocol.notices import PlanMade, WentAlone
-from tests.protocol.little_world import FORECAST, LittleWorld, draft, picture_request
+from tests.protocol.little_world import LittleWorld, draft, picture_request
 
 SHARED = 8
-SLOW_STEPS = 2.5
-"""Seconds a shared step takes by forecast: then a spare is wanted after every second one."""
+STEP_S = 2.5
 EVERY = 2
+"""A spare checkpoint is wanted every five seconds, so after every second step."""
 
 
-def world_of(*names: str, executor: str, step_seconds: float = SLOW_STEPS) -> LittleWorld:
+def world_of(*names: str, executor: str) -> LittleWorld:
     """All ask together; `executor` runs the shared steps, whoever else can is asked next."""
     world = LittleWorld(*names)
+    world.step_s = STEP_S
     world.drafts = lambda order: (
         draft(
             order,
             {request.id: SHARED for request in sorted(order.requests, key=lambda each: each.id)},
             *sorted((node for node, _ in order.devices), key=lambda node: (node != executor, node)),
-            forecast=replace(FORECAST, step_seconds=step_seconds),
         ),
     )
     return world
@@ -114,7 +114,7 @@ def test_of_two_devices_the_one_that_is_left_goes_on_by_itself() -> None:
 
 
 def test_a_hung_engine_loses_its_lease_and_another_device_goes_on() -> None:
-    world = world_of("ann", "bob", "eve", executor="bob", step_seconds=0.1)
+    world = world_of("ann", "bob", "eve", executor="bob")
     world.elect()
     ask_all(world, "ann", "bob", "eve")
     world.run_until(has_run(world, "bob", 3))

@@ -9,14 +9,13 @@ import os
 import random
 
 import pytest
-from msgspec.structs import replace
 
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.events import Draft
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import AnyMessage
 from peerd_protocol.notices import Failed, Finished
-from tests.protocol.little_world import FORECAST, LittleWorld, draft, picture_request
+from tests.protocol.little_world import LittleWorld, draft, picture_request
 
 SEEDS = range(int(os.environ.get("PEERD_FIRST_SEED", "0")), int(os.environ.get("PEERD_LAST_SEED", "60")))
 """What `make test` runs; a longer campaign names its own."""
@@ -34,8 +33,7 @@ class Weather:
         names = ["ann", "bob", "eve", "kim", "max"][: self.rng.choice([2, 3, 5])]
         engineless = (names[-1],) if len(names) > 2 and self.rng.random() < 0.3 else ()
         self.world = LittleWorld(*names, engineless=engineless)
-        self.forecast = replace(FORECAST, step_seconds=self.rng.choice([0.1, 1.0, 2.5]))
-        """By it, spares of shared steps are handed over never, or now and then, or often."""
+        self.world.step_s = self.rng.choice([0.1, 1.0, 2.5])
         self.loss = self.rng.uniform(0.0, 0.3)
         self.echo = self.rng.uniform(0.0, 0.2)
         self.asked: dict[RequestId, NodeId] = {}
@@ -73,9 +71,7 @@ class Weather:
         able = [node for node, profile in order.devices if profile.engine]
         candidates = rng.sample(able, rng.randint(1, len(able)))
         probed = frozenset(name for name in members if rng.random() < 0.3)
-        drafts.append(
-            draft(order, leaves, *candidates, probed=probed, parent=parent, start=start, forecast=self.forecast)
-        )
+        drafts.append(draft(order, leaves, *candidates, probed=probed, parent=parent, start=start))
         number = len(drafts) - 1
         while rest:
             branch, rest = rest[: (cut := rng.randint(1, len(rest)))], rest[cut:]

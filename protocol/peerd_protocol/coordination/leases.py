@@ -8,6 +8,8 @@ ENGINE_START_S = 60.0
 """An executor whose engine is cold may take this long to its first step on a small device."""
 RESUME_S = 8.0
 """For a lost executor's group to go on elsewhere: a new leader takes six seconds by silence, an offer a moment."""
+SPARE_S = 5.0
+"""How much work may be lost with a device, beside what is under way: a person does not mind ten seconds."""
 INTERVALS = 3.0
 STEPS = 4.0
 PLANNED_S_MAX = 3600.0

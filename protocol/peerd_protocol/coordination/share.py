@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from peerd_protocol.actions import Action, Denoise, Keep, Send
+from peerd_protocol.coordination.leases import SPARE_S
 from peerd_protocol.coordination.orders import Give, Order
 from peerd_protocol.events import CheckpointSaved
 from peerd_protocol.ids import HandoffId, NodeId, RequestId
@@ -16,8 +17,6 @@ from peerd_protocol.messages import HandoffBegin, Offer, Progress, Receiver
 from peerd_protocol.plan import CacheEntry, Leave
 
 WORK = "shared/"
-SPARE_S = 5.0
-"""How much work may be lost with an executor, beside what is under way to its standby: half of what is promised."""
 
 
 class Phase(Enum):
@@ -90,7 +89,7 @@ class Share:
             quality=self.offer.quality,
             hide_prompt=self.offer.share == "concepts",
             blend=self.offer.blend,
-            checkpoint_every=self._spare_every(),
+            spare_s=SPARE_S if self.offer.standby else 0.0,
             resumes=data is not None and self.offer.beginning is not None and self.offer.beginning.resumes,
         )
         return [*actions, order]
@@ -134,10 +133,6 @@ class Share:
     def spared(self) -> None:
         """The spare that was on its way has arrived, or never will."""
         self.sparing = False
-
-    def _spare_every(self) -> int:
-        step_s = self.offer.forecast.step_seconds
-        return max(1, int(SPARE_S / step_s)) if self.offer.standby and step_s > 0.0 else 0
 
     def _spare(self, saved: CheckpointSaved) -> list[Action | Order]:
         """One at a time: on a slow link a spare may take longer than the steps until the next."""
