@@ -241,13 +241,14 @@ class Node:
     def _tick(self, now_s: float) -> Moves:
         self._now_s = now_s
         self._membership.ticked(now_s, self._election.interval_s)
-        moves: list[Action | Order | Outcome] = [*self._elect(), *self._mourn(), *self._announce()]
+        # What an earlier boot was bound to is forgotten before this one binds anything.
+        moves: list[Action | Order | Outcome] = [*self._runner.ticked(self.leader, now_s)]
+        moves += [*self._elect(), *self._mourn(), *self._announce()]
         if self._led is not None:
             moves += self._leader.ticked(self.devices, self._led, now_s)
         moves += self._holder.ticked(self.leader, self.term, now_s)
         moves += self._standby.ticked(self.leader, now_s)
         moves += self._executor.ticked(now_s)
-        moves += self._runner.ticked(self.leader, now_s)
         resent, given_up = self._handoffs.ticked(now_s)
         return [*moves, *resent, *given_up]
 

@@ -58,6 +58,19 @@ def test_after_a_restart_it_still_stays_at_home() -> None:
     assert overheard == []
 
 
+def test_after_a_restart_its_new_bind_is_remembered() -> None:
+    world = LittleWorld("ann")
+    world.ask("ann", picture_request("diary", "ann", share="nothing", shared=None))
+    world.run_until(lambda: bool(world["ann"].works))
+    world.kill("ann")
+    world.boot("ann")
+    world.run_until(lambda: bool(world["ann"].works))
+    assert world["ann"].disk["bound/diary"] == b"alone"
+    world.run_until(lambda: DIARY in world["ann"].pictures)
+    world.run(1.0)
+    assert "bound/diary" not in world["ann"].disk
+
+
 def test_taking_it_back_is_nobody_elses_business() -> None:
     world = LittleWorld("ann", "bob")
     asker = "bob" if world.elect() == "ann" else "ann"
