@@ -114,7 +114,8 @@ class Node:
         self._origin = Origin(me, recalled, now_s)
         self._leader = Leader()
         self._executor = Executor(interval_s)
-        self._runner = Runner(me, recalled, interval_s)
+        self._runner = Runner(me, recalled, interval_s, self._origin.open_requests)
+        self._origin.in_hand(self._runner.going_on)
         self._holder = Holder()
         self._standby = StandbyDuty(me)
         self._handoffs = Handoffs()
@@ -217,7 +218,7 @@ class Node:
             case StepDone():
                 return [*self._executor.stepped(event), *self._runner.stepped(event)]
             case CheckpointSaved():
-                return self._executor.saved(event)
+                return [*self._executor.saved(event), *self._runner.saved(event)]
             case Recalled():
                 return self._executor.recalled(event, self._now_s)
             case CacheChanged(entries):

@@ -236,8 +236,7 @@ class LittleWorld:
         if order.stop is not None:
             self._mail.append((me, WorkHalted(work, step)))
         else:
-            begun = (order.start or b"noise").decode()
-            picture = f"{begun}->{order.call.prompt}#{order.call.seed}".encode()
+            picture = f"{_begun(order) or 'noise'}->{order.call.prompt}#{order.call.seed}".encode()
             self._mail.append((me, PicturePainted(work, picture, order.call.steps)))
 
     def _let_leave(self, me: NodeId, place: Place, order: Denoise, step: int) -> None:
@@ -252,10 +251,8 @@ class LittleWorld:
         worked_s = step * self.step_s
         spare = order.spare_s and worked_s // order.spare_s > (worked_s - self.step_s) // order.spare_s
         if names or spare:
-            begun = f"{order.start.decode()}+" if order.start else ""
-            if order.resumes:  # what the lost executor ran is no part of its own
-                begun = "".join(f"{part}+" for part in begun.split("+")[:-2])
-            data = f"{begun}{order.call.prompt}@{step}".encode()
+            begun = _begun(order)
+            data = f"{begun}{'+' if begun else ''}{order.call.prompt}@{step}".encode()
             self._mail.append((me, CheckpointSaved(order.work, step, data, names)))
 
     def _perform(self, me: NodeId, actions: list[Action]) -> None:
@@ -307,6 +304,12 @@ class LittleWorld:
     def _all_share(self, order: MakePlan) -> tuple[Draft, ...]:
         names = sorted(request.id for request in order.requests)
         return (draft(order, {name: self.shared_steps if len(names) > 1 else 0 for name in names}),)
+
+
+def _begun(order: Denoise) -> str:
+    """By whose prompts it came to be before its own steps; what was run of those elsewhere is no part of it."""
+    parts = order.start.decode().split("+") if order.start else []
+    return "+".join(parts[:-1] if order.resumes else parts)
 
 
 def draft(order: MakePlan, leaves: Mapping[str, int], *candidates: str, **more: object) -> Draft:

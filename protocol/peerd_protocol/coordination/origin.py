@@ -8,7 +8,7 @@ A request is on disk before anyone hears of it. Of one that shares its concepts 
 with its own words. Never here: running steps (`runner`), or who is leader (`election`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -60,6 +60,11 @@ class Origin:
     @property
     def open_requests(self) -> tuple[RequestId, ...]:
         return tuple(self._open)
+
+    def in_hand(self, requests: Collection[RequestId]) -> None:
+        """An earlier life of this node has run these half, and goes on with them."""
+        for request in requests:
+            self._open[request].runner = self._me
 
     def asked(self, request: Request, leader: NodeId | None, can_run: bool, now_s: float) -> list[Action | Order]:
         """Take a request in. It is announced at the next `ticked`, after it is on disk."""

@@ -5,12 +5,14 @@
        +---------+   its checkpoint arrived, or the executor's lease lapsed, or the plan shares nothing
 
 A bind is remembered before its steps run and is never taken back: whatever another attempt sends afterwards is
-dropped, so that one picture never mixes two. Never here: the shared steps (`executor`), or what becomes of the
+dropped, so that one picture never mixes two. Own requests leave a checkpoint on disk now and then, and go on from there
+in the next life. Never here: the shared steps (`executor`), or what becomes of the
 picture (`origin`).
 """
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -18,7 +20,7 @@ import msgspec
 from peerd_protocol.actions import Action, Denoise, Forget, Halt, Remember, Send, Tell
 from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.orders import Give, Order
-from peerd_protocol.events import PicturePainted, StepDone, WorkFailed
+from peerd_protocol.events import CheckpointSaved, PicturePainted, StepDone, WorkFailed
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
 from peerd_protocol.messages import Bereft, HandoffBegin, LocalProgress, Progress, RequestFailed
 from peerd_protocol.notices import HandedOff, LocalStep, SharedStep, WentAlone
@@ -32,6 +34,7 @@ REPEAT_S = 1.0
 ALONE = Attempt(Term(0, NodeId(""), BootNonce("")), 0)
 """What a picture carries whose runner started alone: below every attempt of a plan."""
 PREFIX = "bound/"
+PROGRESS = "progress/"
 WORK = "local/"
 
 
@@ -59,18 +62,39 @@ class _Part:
     step: int = 0
     total: int = 0
     beat_s: float = 0.0
+    resumes: bool = False
+    """Its checkpoint is of its own steps, in an earlier life of this node."""
+
+
+class _Progress(msgspec.Struct, frozen=True):
+    """How far the own steps of an own request are, as it is kept on disk."""
+
+    assignment: Assignment
+    group: GroupId
+    attempt: Attempt
+    step: int
+    data: bytes
 
 
 class Runner:
     """All requests whose local steps this node runs."""
 
-    def __init__(self, me: NodeId, recalled: Mapping[str, bytes], interval_s: float) -> None:
+    def __init__(
+        self, me: NodeId, recalled: Mapping[str, bytes], interval_s: float, still_open: Collection[RequestId] = ()
+    ) -> None:
         self._me = me
         self._interval_s = interval_s
-        self._stale = [key for key in recalled if key.startswith(PREFIX)]
+        self._going_on = [each for each in _progress_in(recalled) if each.assignment.request in still_open]
+        kept = {PROGRESS + request for request in self.going_on}
+        self._stale = [key for key in recalled if key.startswith((PREFIX, PROGRESS)) and key not in kept]
         """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
         self._done: dict[RequestId, None] = {}
+
+    @property
+    def going_on(self) -> frozenset[RequestId]:
+        """Own requests that an earlier life of this node has run half; they go on with the first tick."""
+        return frozenset(each.assignment.request for each in self._going_on)
 
     @property
     def bound(self) -> frozenset[RequestId]:
@@ -166,9 +190,18 @@ class Runner:
 
     def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
         stale, self._stale = [Forget(key) for key in self._stale], []
+        halves, self._going_on = self._going_on, []
+        resumed = [action for half in halves for action in self._go_on(half)]
         lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
         gone_on = self._without_executor(lapsed, "the executor made no step for too long", now_s)
-        return [*stale, *gone_on, *self._cry(leader, now_s), *self._beat(now_s)]
+        return [*stale, *resumed, *gone_on, *self._cry(leader, now_s), *self._beat(now_s)]
+
+    def _go_on(self, half: _Progress) -> list[Action]:
+        request = half.assignment.request
+        part = _Part(half.assignment, half.group, half.attempt, self._me, 0, 0.0, 0.0, begun=half.step, resumes=True)
+        part.checkpoint = half.data
+        self._parts[request] = part
+        return self._bind(part)
 
     def _cry(self, leader: NodeId | None, now_s: float) -> list[Action]:
         """Whoever leads hears what is waited for in vain, until there is a new attempt or everyone has gone alone."""
@@ -224,7 +257,15 @@ class Runner:
         return [Remember(PREFIX + request, digest.encode()), self._denoise(part)]
 
     def _denoise(self, part: _Part) -> Denoise:
-        return Denoise(WORK + part.assignment.request, part.assignment.call, start=part.checkpoint, stop=None)
+        own = part.assignment.origin == self._me
+        return Denoise(
+            WORK + part.assignment.request,
+            part.assignment.call,
+            start=part.checkpoint,
+            stop=None,
+            resumes=part.resumes and part.checkpoint is not None,
+            spare_s=leases.SPARE_S if own else 0.0,
+        )
 
     def _of(self, work: str) -> _Part | None:
         part = self._parts.get(RequestId(work.removeprefix(WORK)))
@@ -242,6 +283,14 @@ class Runner:
             return [Tell(request, notice)]
         message = LocalProgress(request=request, step=step, total=total, preview=preview, preview_side=side)
         return [Send(origin, message)]
+
+    def saved(self, event: CheckpointSaved) -> list[Action]:
+        """So far it is safe: in its next life this node goes on from here."""
+        part = self._of(event.work)
+        if part is None or part.assignment.origin != self._me:
+            return []
+        half = _Progress(part.assignment, part.group, part.attempt, event.step, event.data)
+        return [Remember(PROGRESS + part.assignment.request, msgspec.msgpack.encode(half))]
 
     def painted(self, event: PicturePainted) -> list[Action | Order]:
         part = self._of(event.work)
@@ -286,9 +335,17 @@ class Runner:
         self._done[request] = None
         if len(self._done) > DONE_KEPT_MAX:
             del self._done[next(iter(self._done))]
-        return [Forget(PREFIX + request)]
+        return [Forget(PREFIX + request), Forget(PROGRESS + request)]
 
 
 def _may_be_resumed(part: _Part) -> bool:
     """Whether somebody stands by for its shared steps."""
     return part.plan is not None and bool(part.plan.standby)
+
+
+def _progress_in(recalled: Mapping[str, bytes]) -> Iterator[_Progress]:
+    """What an earlier life kept; what another version of peerd kept can not be read, and is begun anew."""
+    for key, value in recalled.items():
+        if key.startswith(PROGRESS):
+            with contextlib.suppress(msgspec.MsgspecError):
+                yield msgspec.msgpack.decode(value, type=_Progress)

@@ -1,0 +1,83 @@
+"""A device that dies over its own steps goes on with them in its next life, from the checkpoint that it kept on disk.
+
+Never here: an executor that dies over shared steps (`test_resuming`).
+"""
+
+from peerd_protocol.events import Cancelled
+from peerd_protocol.ids import RequestId
+from peerd_protocol.notices import Finished
+from tests.protocol.little_world import LittleWorld, picture_request
+
+PICTURE = RequestId("apple")
+STEP_S = 2.5
+"""So every second step leaves a checkpoint."""
+
+
+def alone(**wishes: object) -> LittleWorld:
+    world = LittleWorld("ann", "bob")
+    world.step_s = STEP_S
+    world.elect()
+    world.ask("ann", picture_request(PICTURE, "ann", **{"shared": 0, **wishes}))
+    return world
+
+
+def step_at(world: LittleWorld, name: str) -> int:
+    return max((step for _, step in world[name].works.values()), default=0)
+
+
+def test_it_goes_on_from_its_last_checkpoint_and_asks_nobody() -> None:
+    world = alone()
+    world.run_until(lambda: step_at(world, "ann") == 7)
+    world.kill("ann")
+    world.boot("ann")
+    world.run_until(lambda: PICTURE in world["ann"].pictures)
+    assert world["ann"].pictures[PICTURE] == [b"noise->apple#41"]
+    (order,) = world["ann"].denoised
+    assert order.resumes and order.start == b"apple@6"
+    assert isinstance(world["ann"].notices[PICTURE][-1], Finished)
+
+
+def test_a_member_keeps_the_beginning_that_it_was_handed() -> None:
+    world = LittleWorld("ann", "bob")
+    world.step_s = STEP_S
+    leader = world.elect()
+    other = "ann" if leader == "bob" else "bob"
+    for name in ("ann", "bob"):
+        world.ask(name, picture_request(f"{name}'s", name, group_name="g", group_size=2, wait_ms=5_000))
+    own = RequestId(f"{other}'s")
+    world.run_until(lambda: any(order.stop is None and step >= 8 for order, step in world[other].works.values()))
+    world.kill(other)
+    world.boot(other)
+    world.run_until(lambda: own in world[other].pictures)
+    lead = min("ann's", "bob's")
+    assert world[other].pictures[own] == [f"{lead}@5->{own}#41".encode()]
+
+
+def test_nothing_of_it_is_left_once_the_picture_is_there() -> None:
+    world = alone()
+    world.run_until(lambda: PICTURE in world["ann"].pictures)
+    world.run(1.0)
+    assert not [key for key in world["ann"].disk if PICTURE in key]
+
+
+def test_what_was_taken_back_does_not_come_again() -> None:
+    world = alone()
+    world.run_until(lambda: step_at(world, "ann") == 5)
+    world.tell("ann", Cancelled(PICTURE))
+    world.run(0.2)
+    world.kill("ann")
+    world.boot("ann")
+    world.run(5.0)
+    assert PICTURE not in world["ann"].pictures
+    assert world["ann"].denoised == []
+
+
+def test_progress_that_can_not_be_read_is_begun_anew() -> None:
+    world = alone()
+    world.run_until(lambda: step_at(world, "ann") == 7)
+    world.kill("ann")
+    world["ann"].disk["progress/apple"] = b"of another version"
+    world.boot("ann")
+    world.run_until(lambda: PICTURE in world["ann"].pictures)
+    assert world["ann"].denoised[0].start is None
+    assert world["ann"].pictures[PICTURE] == [b"noise->apple#41"]
