@@ -1,7 +1,7 @@
 """A little world for stories about whole nodes: real `Node`s, one clock, and hands that work at once.
 
 Messages arrive in order, engines take one tick a step, planning is a few obvious lines. What a story wants lost,
-slow or dead, it says. Never here: a rule of the protocol.
+slow, asleep, out of earshot or dead, it says. Never here: a rule of the protocol.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from peerd_protocol.actions import (
     Remember,
     Send,
     Tell,
+    Warn,
 )
 from peerd_protocol.events import (
     Asked,
@@ -83,6 +84,7 @@ class Place:
     """One node with its disk, its engine and its person."""
 
     node: Node
+    boot: BootNonce
     disk: dict[str, bytes] = field(default_factory=dict)
     works: dict[str, tuple[Denoise, int]] = field(default_factory=dict)
     notices: dict[RequestId, list[AnyNotice]] = field(default_factory=dict)
@@ -95,6 +97,12 @@ class Place:
     declines: str = ""
     breaks_at_step: int | None = None
     hangs: bool = False
+    """Its engine makes no step, and does not say so."""
+    warnings: list[str] = field(default_factory=list)
+    asleep: bool = False
+    """It stands still while time goes on."""
+    unread: list[Event] = field(default_factory=list)
+    """What was sent to it in its sleep."""
     alive: bool = True
 
 
@@ -111,9 +119,13 @@ class LittleWorld:
         self.drafts: Callable[[MakePlan], tuple[Draft, ...]] = self._all_share
         self.probe: Callable[[Leave, int], bool] = lambda leave, step: False
         """Whether a member that shows its prompt leaves at this step already."""
+        self.sides: dict[NodeId, int] = {}
+        """Which part of a parted house a node is in; all are in one where none is named."""
+        self.deaf: set[tuple[NodeId, NodeId]] = set()
+        """(who, whom): the first hears nothing of what the second says."""
         self._mail: list[tuple[NodeId, Event]] = []
         self._boots = 0
-        self._engineless = engineless
+        self.engineless = set(engineless)
         for name in names:
             self.boot(name)
 
@@ -125,26 +137,57 @@ class LittleWorld:
         me, self._boots = NodeId(name), self._boots + 1
         earlier = self.places.get(me)
         disk = earlier.disk if earlier is not None else {}
-        profile = Profile(model="m", engine=name not in self._engineless, steps_per_second=10.0)
-        place = Place(Node(me, BootNonce(f"boot{self._boots}"), dict(disk), profile, 1.0, self.now_s), disk)
+        profile = Profile(model="m", engine=name not in self.engineless, steps_per_second=10.0)
+        boot = BootNonce(f"boot{self._boots}")
+        place = Place(Node(me, boot, dict(disk), profile, 1.0, self.now_s), boot, disk)
         if earlier is not None:  # what people have seen stays seen
             place.notices, place.pictures = earlier.notices, earlier.pictures
         self.places[me] = place
-        for other, place in self.places.items():
-            if other != me and place.alive:
-                self._meet(me, other)
-                self._meet(other, me)
+        for other in self.places:
+            if other != me:
+                self._dial(me, other)
 
-    def _meet(self, me: NodeId, other: NodeId) -> None:
-        boot = BootNonce(f"boot-{other}-{self._boots}")
+    def _dial(self, one: NodeId, other: NodeId) -> None:
+        """The two open a channel, if they can, and introduce themselves."""
+        if self[one].alive and self[other].alive and self.reaches(one, other) and self.reaches(other, one):
+            self.greet(one, other, self[other].boot)
+            self.greet(other, one, self[one].boot)
+
+    def greet(self, me: NodeId, other: NodeId, boot: BootNonce) -> None:
+        """Something that has the key of `other` introduces itself on a new channel."""
         hello = Hello(version=PROTOCOL_VERSION, name=other, boot=boot, control_port=1, bulk_port=2)
         self._mail += [(me, PeerConnected(other)), (me, Received(other, hello))]
 
-    def kill(self, name: str) -> None:
-        """The process dies; its peers see their connection refused."""
+    def kill(self, name: str, refuses: bool = True) -> None:
+        """The process dies; its peers see their connection refused, or nothing at all if the whole device is dead."""
+        me = NodeId(name)
         self[name].alive = False
-        self._mail = [(to, event) for to, event in self._mail if to != name]
-        self._mail += [(other, PeerClosed(NodeId(name), True)) for other, place in self.places.items() if place.alive]
+        self._mail = [(to, event) for to, event in self._mail if to != me]
+        if refuses:
+            hearers = [to for to, place in self.places.items() if place.alive and self.reaches(me, to)]
+            self._mail += [(to, PeerClosed(me, True)) for to in hearers]
+
+    def wake(self, name: str) -> None:
+        """It looks at its clock, and then at what came in its sleep."""
+        me, place = NodeId(name), self[name]
+        self._perform(me, place.node.step(Ticked(self.now_s)))
+        self._mail += [(me, event) for event in place.unread]
+        place.asleep, place.unread = False, []
+
+    def reaches(self, sender: NodeId, to: NodeId) -> bool:
+        return self.sides.get(sender) == self.sides.get(to) and (to, sender) not in self.deaf
+
+    def part(self, *sides: tuple[str, ...]) -> None:
+        """Nothing gets across any more, and nothing says so."""
+        self.sides = {NodeId(name): number for number, side in enumerate(sides) for name in side}
+
+    def mend(self) -> None:
+        """Everyone reaches everyone; channels that were cut are opened anew."""
+        pairs = [(one, other) for one in self.places for other in self.places if one < other]
+        cut = [pair for pair in pairs if not (self.reaches(*pair) and self.reaches(*reversed(pair)))]
+        self.sides, self.deaf = {}, set()
+        for pair in cut:
+            self._dial(*pair)
 
     def ask(self, name: str, request: Request) -> None:
         self._mail.append((NodeId(name), Asked(request)))
@@ -161,10 +204,12 @@ class LittleWorld:
         self._mail.append((NodeId(name), event))
 
     def run(self, seconds: float) -> None:
+        """Let time pass, and all that is said be heard."""
+        self._deliver_mail()
         for _ in range(round(seconds / TICK_S)):
             self.now_s += TICK_S
             for me, place in list(self.places.items()):
-                if place.alive:
+                if place.alive and not place.asleep:
                     self._perform(me, place.node.step(Ticked(self.now_s)))
                     self._work(me, place)
             self._deliver_mail()
@@ -211,7 +256,9 @@ class LittleWorld:
         while self._mail:
             to, event = self._mail.pop(0)
             place = self.places[to]
-            if place.alive:
+            if place.asleep:
+                place.unread.append(event)
+            elif place.alive:
                 self._perform(to, place.node.step(event))
 
     def _work(self, me: NodeId, place: Place) -> None:
@@ -261,7 +308,7 @@ class LittleWorld:
             match action:
                 case Send(to, message):
                     codec.encode(message)  # nothing is ever said that no peer would accept
-                    if to in self.places and not self.loses(me, to, message):
+                    if to in self.places and self.reaches(me, to) and not self.loses(me, to, message):
                         self._mail.append((to, Received(me, message)))
                 case Remember(key, value):
                     place.disk[key] = value
@@ -289,6 +336,8 @@ class LittleWorld:
                     self._mail.append((me, Delivered(request.id, f"{request.id}.png", "sha", 11, True)))
                 case Tell(request, notice):
                     place.notices.setdefault(request, []).append(notice)
+                case Warn(text):
+                    place.warnings.append(text)
                 case MakePlan():
                     self._mail.append((me, self._plan(action)))
                 case _:
