@@ -1,14 +1,16 @@
 """What can be done in a story, a sentence each. Never here: what is looked at (`facts`), or a rule of the protocol."""
 
+from dataclasses import replace
 from functools import partial
 
 import msgspec
 
-from peerd_protocol.events import Cancelled, Leaving, Profiled
+from peerd_protocol.actions import MakePlan
+from peerd_protocol.events import Cancelled, Draft, Leaving, Profiled
 from peerd_protocol.ids import BootNonce, NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, Chunk, Offer, PlanTold
 from peerd_protocol.profile import PowerClass
-from tests.protocol.little_world import picture_request
+from tests.protocol.little_world import FORECAST, picture_request
 from tests.scenarios.language import Kind, Names, Sentence, collector
 from tests.scenarios.stage import Stage
 
@@ -163,6 +165,19 @@ def go_on(stage: Stage, name: str) -> None:
 @deed("NAME's engine will break at step NUMBER")
 def break_engine(stage: Stage, name: str, step: int) -> None:
     stage.awake(name).breaks_at_step = step
+
+
+@deed("groups share NUMBER steps, foreseen to take NUMBER seconds each")
+def share_steps(stage: Stage, steps: int, seconds: int) -> None:
+    """Slow steps are worth a spare checkpoint now and then."""
+    world, plan = stage.world, stage.world.drafts
+    world.shared_steps = steps
+
+    def plan_slowly(order: MakePlan) -> tuple[Draft, ...]:
+        slow = msgspec.structs.replace(FORECAST, step_seconds=float(seconds))
+        return tuple(replace(draft, forecast=slow) for draft in plan(order))
+
+    world.drafts = plan_slowly
 
 
 # ---- people ----------------------------------------------------------------------------------------------------------

@@ -68,6 +68,12 @@ def runs_shared_steps(stage: Stage, name: str) -> bool:
     return stage.works(name, "shared/")
 
 
+@fact("NAME has run NUMBER shared steps")
+def has_run_shared_steps(stage: Stage, name: str, count: int) -> bool:
+    """Of a group that it is still at work on."""
+    return any(order.leaves and step >= count for order, step in stage.awake(name).works.values())
+
+
 @fact("NAME runs local steps")
 def runs_local_steps(stage: Stage, name: str) -> bool:
     return stage.works(name, "local/")
@@ -112,6 +118,12 @@ def share_a_beginning(stage: Stage, words: Names) -> bool:
     """Their pictures are there, and were all begun from the same checkpoint."""
     begun = {stage.beginning(word) for word in words}
     return len(begun) == 1 and not begun & {b"", b"noise"}
+
+
+@fact("WORDS begin/begins with NUMBER steps of WORDS")
+def begin_with(stage: Stage, words: Names, steps: int, led_by: Names) -> bool:
+    """In one go, as if nothing had ever come between."""
+    return {stage.beginning(word) for word in words} == {f"{lead}@{steps}".encode() for lead in led_by}
 
 
 @fact("WORDS was/were made alone")
