@@ -17,8 +17,9 @@ from peerd_protocol.plan import GroupPlan
 
 PREFIX = "out/"
 WORDS_IN_NAME_CHARS_MAX = 40
-WAY_S = 0.1
-"""From the asking to the leader and from there to its planner: two ticks of so long, each half over on the average."""
+WINDOW_S = GATHER_S + 0.05
+"""What a request without a group's name waits for company: the window, and half the tick that finds it over. A named
+group is planned as soon as it is full."""
 
 
 class Outbox:
@@ -55,7 +56,7 @@ class Outbox:
         call = action.request.call
         picture = pictures.unpack(action.picture)
         promised = next((one for one in plan.forecast.each if one.request == action.request.id), None)
-        until_plan_s = WAY_S + (0.0 if action.request.group_name else GATHER_S)
+        until_plan_s = 0.0 if action.request.group_name else WINDOW_S
         return Outcome(
             request=action.request.id,
             group=plan.group,

@@ -7,10 +7,9 @@ import pytest
 
 from peerd import pictures
 from peerd.models.registry import Registry
-from peerd.outbox import WAY_S, Outbox
+from peerd.outbox import WINDOW_S, Outbox
 from peerd.store import Store
 from peerd_protocol.actions import Deliver
-from peerd_protocol.coordination.leader import GATHER_S
 from peerd_protocol.plan import Expected, GroupPlan, Request
 from tests.protocol.samples import PLAN, REQUESTED
 
@@ -39,7 +38,7 @@ def test_what_was_promised_stands_beside_what_came(tmp_path: Path) -> None:
     assert (told.promised_s, told.promised_alone_s) == (3.0, 5.0)
     assert (told.promised_calls, told.denoiser_calls) == (6, 6)
     assert (told.promised_joules, told.joules) == (7.0, 6.6)
-    assert told.promised_plan_s == pytest.approx(WAY_S + GATHER_S + 0.05), "the way, the window, and the offer"
+    assert told.promised_plan_s == pytest.approx(WINDOW_S + 0.05), "the window, and the offer"
     assert not told.waits_for_others
     assert (told.steps, told.shared_steps, told.scheduler, told.width) == (11, 5, "ddim", 512)
 
@@ -50,7 +49,7 @@ def test_who_names_a_group_is_promised_nothing_of_how_long_others_take(tmp_path:
     named = msgspec.structs.replace(REQUESTED, group_name="fruits", group_size=2)
     (told,) = delivered(tmp_path, named, plan).outcomes()
     assert told.waits_for_others
-    assert told.promised_plan_s == pytest.approx(WAY_S)
+    assert told.promised_plan_s == pytest.approx(0.0)
 
 
 def test_an_older_leader_promised_no_calls_and_no_joules(tmp_path: Path) -> None:
