@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test setup bench quality clean
+.PHONY: demo test simulate setup bench quality clean
 
 setup: $(READY)
 
@@ -28,6 +28,13 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+
+# Whole nodes under every fault, each seed a story: `SEEDS=1 NODES=3 FIRST_SEED=7` tells one.
+SEEDS ?= 200
+NODES ?= 2 3 5 8 16
+FIRST_SEED ?= 0
+simulate: $(READY)
+	@PYTHONPATH=.:protocol $(BIN)/python -m tests.simulation --first $(FIRST_SEED) --seeds $(SEEDS) --nodes $(NODES)
 
 bench: $(READY)
 	@missed=""; for script in tests/benchmarks/*.py; do \

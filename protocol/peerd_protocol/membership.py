@@ -135,7 +135,8 @@ class Membership:
 
     def living(self, now_s: float) -> frozenset[NodeId]:
         """Peers that are alive or suspect, without this node."""
-        return frozenset(peer for peer, state in self._peers.items() if not self._is_gone(state, now_s))
+        patience = self._patience.factor(now_s)
+        return frozenset(peer for peer, state in self._peers.items() if not _is_gone(state, now_s, patience))
 
     def peers(self, now_s: float) -> Mapping[NodeId, PeerState]:
         """Everyone ever heard from, with today's status."""
@@ -180,13 +181,15 @@ class Membership:
             known.ended is None and self._status(known, now_s) is Status.DEAD
         )
 
-    def _is_gone(self, state: PeerState, now_s: float) -> bool:
-        return self._status(state, now_s) in (Status.DEAD, Status.LEFT)
-
     def _status(self, state: PeerState, now_s: float) -> Status:
         if state.ended is not None:
             return state.ended
-        silent_s, patience = now_s - state.heard_s, self._patience.factor(now_s)
-        if silent_s > silence_s(state.interval_s, patience):
+        patience = self._patience.factor(now_s)
+        if _is_gone(state, now_s, patience):
             return Status.DEAD
-        return Status.SUSPECT if silent_s > suspicion_s(state.interval_s, patience) else Status.ALIVE
+        return Status.SUSPECT if now_s - state.heard_s > suspicion_s(state.interval_s, patience) else Status.ALIVE
+
+
+def _is_gone(state: PeerState, now_s: float, patience: float) -> bool:
+    """Asked of every peer in every tick, so it says no more than that."""
+    return state.ended is not None or now_s - state.heard_s > silence_s(state.interval_s, patience)

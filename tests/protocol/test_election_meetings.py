@@ -1,6 +1,6 @@
 """Who leads when several do: leaders that meet, counters beyond belief, fencing, resigning to a successor.
 
-Where a docstring names a seed, `tests.simulation.election_chaos` breaks an invariant on it without this clause.
+Where a docstring says what goes wrong without a clause, the simulation found it (`make mutants` shows the seeds).
 """
 
 import pytest
@@ -68,7 +68,7 @@ def test_its_own_new_claim_does_not_cost_a_leader_its_followers() -> None:
 
 
 def test_a_leader_claims_above_a_peer_whose_greater_term_has_no_leader() -> None:
-    """Without this, seed 3 with 2 nodes never agrees: who accepted a greater term can follow no lesser one."""
+    """Without this two nodes never agree: who accepted a greater term can follow no lesser one."""
     story = leading()
     story.hear(BOB, term_of(ZOE, 6))
     assert story.plays(Role.LEAD)

@@ -1,12 +1,15 @@
-"""How fast: seconds from a fault to a leader in a calm world, H = 1 s (`python -m tests.simulation.election_figures`).
+"""How fast: seconds from a fault to a leader in a calm world, H = 1 s (`python -m tests.simulation.figures`).
 
 Links are a home network's, clocks are skewed, nothing is lost: what remains is the time that the rules take.
 """
 
 from collections.abc import Callable
+from random import Random
 
 from peerd_protocol.ids import NodeId
-from tests.simulation.election_world import World
+from tests.simulation.device import equal_device
+from tests.simulation.stories import names_of
+from tests.simulation.world import World
 
 LOOK_S = 0.01
 CALM_S = 12.0
@@ -14,12 +17,17 @@ CALM_S = 12.0
 GIVEN_UP_S = 60.0
 
 
+def dark_world(seed: int, nodes: int) -> World:
+    """Equal devices on mains, none of them switched on."""
+    return World(str(seed), [equal_device(name, str(seed)) for name in names_of(nodes)])
+
+
 def calm_world(seed: int, nodes: int) -> World:
-    """A cluster of equal devices on mains that has agreed on a leader, at a random moment of its rhythm."""
-    world = World(seed, nodes, mixed=False)
+    """A cluster that has agreed on a leader, at a random moment of its rhythm."""
+    world = dark_world(seed, nodes)
     for device in world.devices.values():
         world.boot(device)
-    world.run(CALM_S + world.random.random() * 2)
+    world.clockwork.run(CALM_S + 2 * Random(seed).random())
     assert world.one_leader() is not None
     return world
 
@@ -28,7 +36,7 @@ def seconds_until(world: World, happened: Callable[[], bool]) -> float:
     """How long until something holds."""
     began_s = world.now_s
     while not happened():
-        world.run(world.now_s + LOOK_S)
+        world.clockwork.run(world.now_s + LOOK_S)
         assert world.now_s - began_s < GIVEN_UP_S
     return world.now_s - began_s
 
@@ -36,7 +44,7 @@ def seconds_until(world: World, happened: Callable[[], bool]) -> float:
 def crash_to_leader(seed: int, nodes: int, refuses: bool = False) -> float:
     """The leader's device loses power, or (`refuses`) only its process dies."""
     world = calm_world(seed, nodes)
-    world.crash(world.leaders()[0], refuses=refuses, loses_disk=False)
+    world.crash(world.leaders()[0], refuses=refuses)
     return seconds_until(world, lambda: bool(world.leaders()))
 
 
@@ -44,7 +52,7 @@ def heal_to_one_leader(seed: int, nodes: int) -> float:
     """Two sides, each with a leader of its own, hear each other again."""
     world = calm_world(seed, nodes)
     world.part({name: index % 2 for index, name in enumerate(world.devices)})
-    world.run(world.now_s + CALM_S)
+    world.clockwork.run(world.now_s + CALM_S)
     assert len(world.leaders()) == 2
     world.part({})
     return seconds_until(world, lambda: world.one_leader() is not None)
@@ -52,7 +60,7 @@ def heal_to_one_leader(seed: int, nodes: int) -> float:
 
 def start_to_leader(seed: int, nodes: int) -> float:
     """All devices are switched on at once."""
-    world = World(seed, nodes, mixed=False)
+    world = dark_world(seed, nodes)
     for device in world.devices.values():
         world.boot(device)
     return seconds_until(world, lambda: bool(world.leaders()))
@@ -60,10 +68,10 @@ def start_to_leader(seed: int, nodes: int) -> float:
 
 def second_node_to_common_leader(seed: int, leads_first: bool = True) -> float:
     """A second device is switched on beside a first that leads already, or has only just started."""
-    world = World(seed, 2, mixed=False)
+    world = dark_world(seed, 2)
     first, second = (world.devices[NodeId(name)] for name in ("n00", "n01"))
     world.boot(first)
-    world.run(CALM_S if leads_first else world.random.uniform(0, 2.2))
+    world.clockwork.run(CALM_S if leads_first else Random(seed).uniform(0, 2.2))
     world.boot(second)
     return seconds_until(world, lambda: world.one_leader() is not None)
 

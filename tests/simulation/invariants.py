@@ -1,0 +1,96 @@
+"""What must hold of terms after every event, whatever is done to the world.
+
+    I1  a term is claimed once.             I2  an accepted term never falls, and is on disk before it is revealed.
+    I3  a node obeys at most one leader.    I4  no command of another term than the accepted one is accepted.
+
+Never here: what must hold of requests (`requests`), or after healing (`settling`).
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+from peerd_protocol.election import Role
+from peerd_protocol.ids import NodeId, Term
+from peerd_protocol.messages import Heartbeat, Offer, PlanTold
+from tests.simulation.device import Device
+from tests.simulation.process import Process
+
+RECENT = 16
+"""Claims that a node might obey by mistake."""
+
+
+class Violation(AssertionError):
+    """An invariant broke. `invariant` is its name, the text says how."""
+
+    def __init__(self, invariant: str, text: str) -> None:
+        super().__init__(f"{invariant} {text}")
+        self.invariant = invariant
+
+
+class Terms:
+    """`changes` counts passages between roles. `changed` is called whenever a node's role or term did."""
+
+    def __init__(self) -> None:
+        self.claims: dict[Term, NodeId] = {}
+        self.changes: Counter[tuple[Role, Role]] = Counter()
+        self.changed: Callable[[], None] = lambda: None
+        self._recent: deque[Term] = deque(maxlen=RECENT)
+        self._revealed: dict[NodeId, Term] = {}
+        """What others may rely on; `_commanded` too."""
+        self._commanded: dict[NodeId, Term] = {}
+
+    def disk_lost(self, device: Device) -> None:
+        self._revealed.pop(device.name, None)
+        self._commanded.pop(device.name, None)
+
+    def ended(self, device: Device) -> None:
+        """A process died: what others may rely on must be on its disk."""
+        for relied in (self._revealed.get(device.name), self._commanded.get(device.name)):
+            if relied is not None and (device.disk.term is None or device.disk.term < relied):
+                raise Violation("I2", f"{device.name} has forgotten {relied}; its disk has {device.disk.term}")
+
+    def reveals(self, device: Device, heartbeat: Heartbeat) -> None:
+        """A heartbeat leaves the device."""
+        term, known = heartbeat.term, self._revealed.get(device.name)
+        if term is None or term is known:
+            return
+        if device.disk.term is None or device.disk.term < term:
+            raise Violation("I2", f"{device.name} reveals {term}, its disk has {device.disk.term}")
+        if known is None or known < term:
+            self._revealed[device.name] = term
+
+    def accepted(self, process: Process, sender: NodeId, command: Offer | PlanTold) -> None:
+        """A command was not fenced."""
+        name, attempt = process.device.name, command.attempt if isinstance(command, Offer) else command.plan.attempt
+        term, before = attempt.term, self._commanded.get(name)
+        if self.claims.get(term) != sender:
+            raise Violation("I4", f"{name} obeys {sender}, who never claimed {term}")
+        if term != process.node.term or (before is not None and term < before):
+            raise Violation("I4", f"{name} obeys {term} after {before}; it has accepted {process.node.term}")
+        self._commanded[name] = term
+
+    def turned(self, process: Process) -> None:
+        """A node took a step."""
+        node, name = process.node, process.device.name
+        role, term = node.role, node.term
+        seen = (role, term, len(self.claims))
+        if seen == process.seen:
+            return
+        before, process.seen = process.seen, seen
+        if before is not None and before[0] is not role:
+            self.changes[before[0], role] += 1
+        revealed = self._revealed.get(name)
+        if revealed is not None and (term is None or term < revealed):
+            raise Violation("I2", f"{name} fell from {revealed} to {term}")
+        led = term if role is Role.LEAD else None
+        if led is not None and led != process.led:
+            if led in self.claims or led.leader != name:
+                raise Violation("I1", f"{name} claims {led} of {self.claims.get(led)}")
+            self.claims[led] = name
+            self._recent.append(led)
+        process.led = led
+        obeyed = [claim for claim in self._recent if node._election.obeys(claim.leader, claim)]
+        if len(obeyed) > 1:
+            raise Violation("I3", f"{name} obeys {obeyed}")
+        if before is None or before[:2] != seen[:2]:
+            self.changed()

@@ -1,0 +1,88 @@
+"""Seeds of the simulation that must pass, and what all of them together must have seen.
+
+`make simulate` plays more, and replays the one that fails.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation import campaign
+from tests.simulation.faults import KINDS, Crash
+from tests.simulation.invariants import Violation
+from tests.simulation.minimiser import as_test, minimised
+from tests.simulation.play import Play, play
+from tests.simulation.report import REQUESTS, ROLES, Report
+from tests.simulation.stories import Story, drawn
+
+SEEDS = {2: 400, 3: 250, 5: 100, 8: 40, 16: 10}
+"""About a minute on one core."""
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    played = Report()
+    for nodes, seeds in SEEDS.items():
+        for seed in range(seeds):
+            story = drawn(seed, nodes)
+            played.add(story, play(story))
+    return played
+
+
+def test_all_invariants_hold_under_every_fault(report: Report) -> None:
+    assert [text for _, _, text in report.violations] == []
+
+
+def test_every_fault_and_every_passage_occurs(report: Report) -> None:
+    assert set(report.faults) == {kind.__name__ for kind in KINDS}
+    assert set(report.roles) >= ROLES
+    assert set(report.requests) >= REQUESTS
+
+
+def test_most_requests_share_and_nearly_all_finish(report: Report) -> None:
+    assert report.endings["finished"] > 4 * (report.endings["failed"] + report.endings["cancelled"])
+
+
+def test_a_seed_tells_the_same_story_again() -> None:
+    assert play(drawn(11, 5)) == play(drawn(11, 5))
+
+
+def test_a_fault_that_hits_nobody_changes_nothing() -> None:
+    """So what a kind of fault changes can be told by leaving it out."""
+    story = replace(drawn(11, 3), faults=(), engineless=())
+    outcome = play(replace(story, faults=(Crash(12.0, "worker", 1.0, refuses=True), *story.faults)))
+    assert outcome.faults in ({}, {"Crash": 1})
+    assert outcome.faults or outcome.gist == play(story).gist
+
+
+def test_stories_are_dealt_out_whole() -> None:
+    report = Report()
+    for _ in campaign.run(report, [(seed, 2) for seed in range(3)], processes=1):
+        pass
+    assert report.stories == 3
+    assert sum(report.compared.plays.values()) > 0
+
+
+def test_a_failing_story_is_made_as_short_as_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here every crash breaks something, so that one crash is what is left."""
+    asked = Play._do
+
+    def fragile(self: Play, fault: object) -> None:
+        if isinstance(fault, Crash):
+            raise Violation("I0", "a crash")
+        asked(self, fault)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Play, "_do", fragile)
+    story = next(story for story in (drawn(seed, 2) for seed in range(9)) if any(map(_is_crash, story.faults)))
+    short = minimised(story, "I0")
+    assert [type(fault) for fault in short.faults] == [Crash]
+    assert short.asks == ()
+    assert _read(as_test(short, "I0")) == short
+
+
+def _is_crash(fault: object) -> bool:
+    return isinstance(fault, Crash)
+
+
+def _read(text: str) -> Story:
+    return eval(text, {"Story": Story, "Crash": Crash})  # type: ignore[no-any-return]
