@@ -109,7 +109,7 @@ class Origin:
         entry = self._open.get(assignment.request)
         if assignment.origin != self._me:
             return assignment
-        if entry is None or (entry.request.share == "concepts" and assignment.runner != self._me):
+        if entry is None or entry.delivering or (entry.request.share == "concepts" and assignment.runner != self._me):
             return None
         call = msgspec.structs.replace(entry.request.call, seed=assignment.call.seed)
         return msgspec.structs.replace(assignment, call=call)

@@ -33,6 +33,7 @@ REPEAT_S = 1.0
 """A cry for another executor may vanish, and there may be no leader to hear it yet."""
 ALONE = Attempt(Term(0, NodeId(""), BootNonce("")), 0)
 """What a picture carries whose runner started alone: below every attempt of a plan."""
+BEFORE_ALL = Attempt(ALONE.term, -1)
 PREFIX = "bound/"
 PROGRESS = "progress/"
 WORK = "local/"
@@ -89,7 +90,8 @@ class Runner:
         self._stale = [key for key in recalled if key.startswith((PREFIX, PROGRESS)) and key not in kept]
         """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
-        self._done: dict[RequestId, None] = {}
+        self._done: dict[RequestId, Attempt] = {}
+        """What it ran to the end. A greater attempt means that the picture never came to its origin."""
 
     @property
     def going_on(self) -> frozenset[RequestId]:
@@ -108,7 +110,7 @@ class Runner:
         actions: list[Action] = []
         for assignment in plan.assignments:
             known = self._parts.get(assignment.request)
-            if assignment.runner != self._me or assignment.request in self._done:
+            if assignment.runner != self._me or plan.attempt <= self._done.get(assignment.request, BEFORE_ALL):
                 continue
             if known is not None and (known.bound or plan.attempt <= known.attempt):
                 continue
@@ -165,7 +167,7 @@ class Runner:
         """Whether this checkpoint may be of a plan that is still on its way here."""
         part = self._parts.get(begin.request)
         if part is None:
-            return begin.request not in self._done
+            return begin.attempt > self._done.get(begin.request, BEFORE_ALL)
         return not part.bound and begin.attempt > part.attempt
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
@@ -298,7 +300,7 @@ class Runner:
             return []
         request = part.assignment.request
         begin = HandoffBegin(
-            handoff=HandoffId(f"picture/{request}"),
+            handoff=HandoffId(f"picture/{part.group}/{part.attempt.number}/{request}"),
             what="picture",
             request=request,
             group=part.group,
@@ -331,8 +333,7 @@ class Runner:
         return halt + self._finish(request)
 
     def _finish(self, request: RequestId) -> list[Action]:
-        del self._parts[request]
-        self._done[request] = None
+        self._done[request] = self._parts.pop(request).attempt
         if len(self._done) > DONE_KEPT_MAX:
             del self._done[next(iter(self._done))]
         return [Forget(PREFIX + request), Forget(PROGRESS + request)]
