@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test simulate setup bench quality clean
+.PHONY: demo test simulate mutants setup bench quality clean
 
 setup: $(READY)
 
@@ -35,6 +35,10 @@ NODES ?= 2 3 5 8 16
 FIRST_SEED ?= 0
 simulate: $(READY)
 	@PYTHONPATH=.:protocol $(BIN)/python -m tests.simulation --first $(FIRST_SEED) --seeds $(SEEDS) --nodes $(NODES)
+
+# The protocol with one rule taken out, again and again: each must break a promise by name.
+mutants: $(READY)
+	@PYTHONPATH=.:protocol $(BIN)/python -m tests.mutants
 
 bench: $(READY)
 	@missed=""; for script in tests/benchmarks/*.py; do \

@@ -15,6 +15,7 @@ from peerd_protocol.terms import ACCEPTED_KEY
 
 SKEW = 0.05
 """How much faster or slower a device's clock may run."""
+GOOD_SKEW = 0.01
 LOW_CHARGE = 0.2
 KEPT_MAX = 4
 """Checkpoints on one disk; so few that some are gone when they are asked for."""
@@ -111,6 +112,6 @@ def any_device(name: NodeId, seed: str, engine: bool) -> Device:
 
 
 def equal_device(name: NodeId, seed: str) -> Device:
-    """One of several alike, on mains, H = 1 s; only their clocks differ."""
+    """One of several alike, on mains, H = 1 s; only their clocks differ, by more than good ones do."""
     chance = Random(f"{seed}/{name}")
-    return Device(name, chance, 1 + chance.uniform(-SKEW, SKEW), 1.0, Battery(), Temper())
+    return Device(name, chance, 1 + chance.uniform(-GOOD_SKEW, GOOD_SKEW), 1.0, Battery(), Temper())

@@ -15,6 +15,8 @@ from tests.simulation.process import Process
 SPOILT = "the disk took no picture"
 PLAN_S_MAX = 0.3
 DISK_S_MAX = 0.4
+PICTURE_S_MAX = 2.0
+"""Until a picture is a file on record."""
 
 
 class Hands:
@@ -41,7 +43,7 @@ class Hands:
             case Recall():
                 self._clockwork.after(device.chance.uniform(0, DISK_S_MAX), self._recall, process, action)
             case Deliver():
-                self._clockwork.after(device.chance.uniform(0, DISK_S_MAX), self._deliver, process, action)
+                self._clockwork.after(device.chance.uniform(0, PICTURE_S_MAX), self._deliver, process, action)
             case _:
                 pass
 

@@ -4,6 +4,7 @@ Each direction of each pair draws from a sequence of its own, so that what is do
 another until somebody acts upon it. Never here: who is alive, or what a message means.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -41,6 +42,8 @@ class Links:
         self.weather = Weather()
         self.sides: dict[NodeId, int] = {}
         self.deaf: frozenset[tuple[NodeId, NodeId]] = frozenset()
+        self.liars: dict[NodeId, Callable[[AnyMessage], AnyMessage]] = {}
+        """Who says something else than its node wanted."""
         self._seed, self._clockwork, self._arrive = seed, clockwork, arrive
         self._chances: dict[tuple[NodeId, NodeId], Random] = {}
 
@@ -58,6 +61,8 @@ class Links:
         draw, weather = chance.random, self.weather
         doubled, garbled = draw() < weather.doubling, draw() < weather.garbling
         reaches = self.reaches(sender, to)
+        if sender in self.liars:
+            message = self.liars[sender](message)
         if garbled and isinstance(message, Chunk):
             message = msgspec.structs.replace(message, data=bytes([message.data[0] ^ 1]) + message.data[1:])
         for _ in range(2 if doubled else 1):

@@ -61,7 +61,7 @@ class Process:
         self._inbox: deque[Event] = deque()
         self._todo: deque[Action] = deque()
         self._writing = self._going = False
-        self._turned_s = self._clockwork.now_s
+        self.turned_s = self._clockwork.now_s
         self.engine = Engine(device, self._clockwork, self.post, world.made)
         recalled = dict(device.disk.memory)
         self.node = WatchedNode(device.name, boot, recalled, device.profile(), device.interval_s, self.clock_s())
@@ -107,8 +107,8 @@ class Process:
         if self.dead:
             return
         now_s, wait_s = self._clockwork.now_s, TICK_S_MAX / self.device.rate
-        if now_s < self._turned_s + 0.99 * wait_s:
-            self._clockwork.at(self._turned_s + wait_s, self._tick)
+        if now_s < self.turned_s + 0.99 * wait_s:
+            self._clockwork.at(self.turned_s + wait_s, self._tick)
             return
         if not (self._writing or self._stands_still()):
             self._turn(None)
@@ -116,7 +116,7 @@ class Process:
         self._clockwork.after(wait_s, self._tick)
 
     def _turn(self, event: Event | None) -> None:
-        self._turned_s = self._clockwork.now_s
+        self.turned_s = self._clockwork.now_s
         actions = self.node.step(Ticked(self.clock_s()))
         if event is not None:
             actions += self.node.step(event)

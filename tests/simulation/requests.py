@@ -1,8 +1,11 @@
 """What must hold of requests after every event, and how each of them fares.
 
+    I7  no accepted request is lost: nobody hears of one that is not on its origin's disk, and none fails that its
+        origin, or after healing anybody near, could run.
     I8  at most one visible result a request, and one last word about it.
     I9  a member never mixes two attempts: it starts from one checkpoint of the very attempt that its plan names, or
         from noise, after it has remembered which; and what is delivered is what came of that.
+    I10 nobody plans for a request that it knows to be taken back.
 
 A request that its origin holds on disk is *accepted*; it is lost with that disk. Never here: that it ends (`settling`).
 """
@@ -12,11 +15,11 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from peerd_protocol.actions import Action, Deliver, Denoise, Forget, Predict, Send, Tell
+from peerd_protocol.actions import Action, Deliver, Denoise, Forget, MakePlan, Predict, Send, Tell
 from peerd_protocol.coordination import origin, runner
 from peerd_protocol.events import Asked, Event, WorkFailed
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, HandoffBegin, Submit
+from peerd_protocol.messages import AnyMessage, HandoffBegin, Submit, Withdraw
 from peerd_protocol.notices import AnyNotice, Failed, Finished, PlanMade, WentAlone
 from peerd_protocol.plan import Request
 from tests.simulation.device import Device
@@ -24,6 +27,10 @@ from tests.simulation.engine import step_of
 from tests.simulation.hands import SPOILT
 from tests.simulation.invariants import Violation
 from tests.simulation.process import Process, Write
+
+NOBODY = "no device that can run it answered"
+TRIES = 3
+"""What the rules promise, not what the code has: how often a local run is tried before its request fails."""
 
 
 @dataclass(slots=True)
@@ -54,6 +61,10 @@ class Requests:
         self.made: set[bytes] = set()
         """Every latent and picture that came out of an engine."""
         self._engines = engines
+        self._near: Collection[NodeId] = ()
+        """Who has an engine, or is near one and will be."""
+        self._withdrawn: dict[tuple[Process, RequestId], float] = {}
+        """Who heard last of a request that it was taken back, and in which turn."""
         self._announced: dict[tuple[NodeId, RequestId, GroupId, Attempt], set[bytes]] = {}
         """The digests of the checkpoints that were announced to a runner for an attempt."""
 
@@ -76,6 +87,10 @@ class Requests:
             if entry.request.origin == device.name and entry.accepted and not entry.closed:
                 self._pass(entry, "asked")
 
+    def healed(self, near: Collection[NodeId]) -> None:
+        """From now on these are near an engine."""
+        self._near = near
+
     def turned(self, event: Event | None) -> None:
         if isinstance(event, Asked):
             self._taken_in(self.entries[event.request.id])
@@ -87,9 +102,13 @@ class Requests:
             case HandoffBegin(what="checkpoint"):
                 key = (process.device.name, message.request, message.group, message.attempt)
                 self._announced.setdefault(key, set()).add(message.digest)
-            case Submit(request=request) if sender == process.device.name:
-                self._taken_in(self.entries[request.id])
-                self._pass(self.entries[request.id], "announced")
+            case Submit(request=request):
+                self._withdrawn.pop((process, request.id), None)
+                if sender == process.device.name:
+                    self._taken_in(self.entries[request.id])
+                    self._pass(self.entries[request.id], "announced")
+            case Withdraw(request=request):
+                self._withdrawn[process, request] = process.turned_s
             case _:
                 pass
 
@@ -110,7 +129,11 @@ class Requests:
     def does(self, process: Process, action: Action) -> None:
         match action:
             case Send(_, Submit(request=request)):
+                if origin.PREFIX + request.id not in process.device.disk.memory:
+                    raise Violation("I7", f"{process.device.name} announces {request.id} before it is on disk")
                 self._pass(self.entries[request.id], "announced")
+            case MakePlan(requests=planned):
+                self._check_wanted(process, planned)
             case Denoise(stop=None):
                 self._check_start(process, action)
             case Deliver():
@@ -155,10 +178,19 @@ class Requests:
     # ---- what must hold ------------------------------------------------------------------------------------
 
     def _check_failure(self, entry: Entry, notice: Failed) -> None:
-        """Its origin can always finish alone, unless it has no engine, or nothing works there."""
-        able = entry.request.origin in self._engines and entry.breaks < runner.TRIES_MAX
-        if able and not entry.cancelled and notice.reason != SPOILT:
-            raise Violation("I7", f"{entry.request.id} fails though its origin can run it: {notice.reason}")
+        """Somebody can always finish it, unless there is no engine, or it broke again and again."""
+        name, able = entry.request.id, entry.request.origin in self._engines
+        if entry.cancelled or notice.reason == SPOILT or entry.breaks >= TRIES:
+            return
+        if able:
+            raise Violation("I7", f"{name} fails though its origin can run it: {notice.reason}")
+        if entry.request.origin in self._near and notice.reason.startswith(NOBODY):
+            raise Violation("I7", f"{name} fails though somebody near can run it: {notice.reason}")
+
+    def _check_wanted(self, process: Process, planned: tuple[Request, ...]) -> None:
+        for request in planned:
+            if self._withdrawn.get((process, request.id), process.turned_s) < process.turned_s:
+                raise Violation("I10", f"{process.device.name} plans for {request.id}, which was taken back")
 
     def _check_start(self, process: Process, order: Denoise) -> None:
         name, request = process.device.name, RequestId(order.work.removeprefix(runner.WORK))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation import campaign
+from tests.simulation import calm, campaign
 from tests.simulation.faults import KINDS, Crash
 from tests.simulation.invariants import Violation
 from tests.simulation.minimiser import as_test, minimised
@@ -37,6 +37,12 @@ def test_every_fault_and_every_passage_occurs(report: Report) -> None:
     assert set(report.faults) == {kind.__name__ for kind in KINDS}
     assert set(report.roles) >= ROLES
     assert set(report.requests) >= REQUESTS
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5])
+def test_little_trouble_changes_no_more_than_it_must(nodes: int) -> None:
+    for seed in range(15):
+        calm.hold(seed, nodes)
 
 
 def test_most_requests_share_and_nearly_all_finish(report: Report) -> None:

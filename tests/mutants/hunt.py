@@ -1,0 +1,51 @@
+"""What kills a mutant: the first seed, in a fixed order, on which a named invariant breaks.
+
+Run as `python -m tests.mutants.hunt NAME` by `killing`, with the mutated package before the shipped one. An exception
+kills nothing: that seed is passed over. Never here: how a mutant is made.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+
+from tests.mutants.catalogue import MUTANTS
+from tests.simulation.calm import PROMISES
+from tests.simulation.invariants import Violation
+from tests.simulation.play import play
+from tests.simulation.stories import drawn
+
+SEEDS = 300
+NODES = (2, 3, 5)
+
+
+def hunt(where: str) -> Iterator[tuple[int, int, str]]:
+    """Seed, nodes and invariant of each violation."""
+    for seed in range(SEEDS):
+        for nodes in NODES:
+            try:
+                invariants = _calm(seed, nodes) if where == "calm" else _storm(seed, nodes)
+            except Exception:
+                continue  # the mutant fell over its own feet; another seed may let it do harm first
+            for invariant in invariants:
+                yield seed, nodes, invariant
+
+
+def _storm(seed: int, nodes: int) -> list[str]:
+    violation = play(drawn(seed, nodes)).violation
+    return [] if violation is None else [violation.invariant]
+
+
+def _calm(seed: int, nodes: int) -> list[str]:
+    broken = []
+    for promise, nodes_min in PROMISES:
+        try:
+            if nodes >= nodes_min:
+                promise(seed, nodes)
+        except Violation as violation:
+            broken.append(violation.invariant)
+    return broken
+
+
+if __name__ == "__main__":
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == sys.argv[1])
+    print(json.dumps(next(hunt(mutant.where), None)))

@@ -1,0 +1,59 @@
+"""Makes a mutant in a folder of its own and sets the hunt on it, in a process that imports no other.
+
+Never here: what breaks (`hunt`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from tests.mutants.mutant import ROOT, Mutant
+
+SECONDS_MAX = 280.0
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """`by` is the invariant, or the test; '' if the mutant survived."""
+
+    by: str
+    seed: int | None
+    nodes: int | None
+    seconds: float
+
+
+def kill(mutant: Mutant) -> Death:
+    began_s = perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        mutant.write(Path(folder))
+        paths = f"{folder}{os.pathsep}{ROOT}"
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            _test(mutant, folder)
+            if mutant.where == "test"
+            else [sys.executable, "-m", "tests.mutants.hunt", mutant.name],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+        )
+    seconds = perf_counter() - began_s
+    if mutant.where == "test":
+        fails = done.returncode == 1 and " failed" in done.stdout
+        return Death(mutant.test if fails else "", None, None, seconds)
+    if done.returncode:
+        raise RuntimeError(f"{mutant.name}: {done.stderr}")
+    found = json.loads(done.stdout)
+    seed, nodes, invariant = found if found is not None else (None, None, "")
+    return Death(invariant, seed, nodes, seconds)
+
+
+def _test(mutant: Mutant, folder: str) -> list[str]:
+    options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={folder} ."]
+    return [sys.executable, "-m", "pytest", *options, mutant.test]
