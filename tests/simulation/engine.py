@@ -19,6 +19,8 @@ LEAVES_SOONER = 0.2
 START_S = 0.3
 BROKE = "the engine broke"
 SILENT = "the engine said nothing"
+SPARE_SCALE = 10.0
+"""Steps here are quicker than those that spare checkpoints are for, as stories are short: their time counts tenfold."""
 SILENT_S = 90.0
 """Until a work that was lost is given up; longer than a member's patience with its executor."""
 
@@ -35,6 +37,7 @@ def step_of(latent: bytes | None) -> int:
 class _Work:
     order: Denoise
     step: int
+    unsaved_s: float = 0.0
     left: set[str] = field(default_factory=set)
 
     @property
@@ -45,6 +48,8 @@ class _Work:
         call = self.order.call
         prompt = "+".join(self.order.blend) or call.prompt
         begun = self.order.start.decode() + ";" if self.order.start else f"{call.seed}:"
+        if self.order.resumes:  # what was run of it before is the same run
+            begun = begun[: max(begun[:-1].rfind(";"), begun.find(":")) + 1]
         return (begun + stage(self.order.work, prompt, self.step)).encode()
 
     def leaving(self, sooner: Callable[[Leave], bool]) -> tuple[str, ...]:
@@ -120,8 +125,9 @@ class Engine:
             del self.works[name]
         self._made(latent)
         self._post(StepDone(name, work.step, work.total, b"rgb", 1))
-        is_due = order.checkpoint_every and work.step % order.checkpoint_every == 0
-        if leaving or (is_due and not ends):
+        work.unsaved_s += self._device.temper.step_s * SPARE_SCALE
+        if leaving or (0.0 < order.spare_s <= work.unsaved_s and not ends):
+            work.unsaved_s = 0.0
             self._post(CheckpointSaved(name, work.step, latent, leaving))
         if not ends:
             return
