@@ -102,17 +102,35 @@ OF_ELECTION = (
         "return 2 * (len(self.granted & living) + 1) > len(living) + 1",
         "return True",
     ),
-    calm(
+    Mutant(
         "candidate doesn't yield",
-        ELECTION,
-        "if self._candidacy is not None and self._candidacy.is_asking and candidate < self.rank:",
-        "if False:",
+        (
+            Edit(
+                ELECTION,
+                "            self._back_off(now_s, membership)\n        return [Send(sender, PreclaimAnswer",
+                "        return [Send(sender, PreclaimAnswer",
+            ),
+        ),
+        "test",
+        "tests/protocol/test_election.py::test_a_candidate_yields_to_a_better_ranked_one",
     ),
-    calm(
+    Mutant(
         "leave is given to everyone",
+        (Edit("candidacy.py", "if self.candidate is None or now_s - self.given_s >= interval_s:", "if True:"),),
+        "test",
+        "tests/protocol/test_election.py::test_one_grant_per_interval",
+    ),
+    swap(
+        "leave is given once for ever",
         "candidacy.py",
         "if self.candidate is None or now_s - self.given_s >= interval_s:",
-        "if True:",
+        "if self.candidate is None:",
+    ),
+    calm(
+        "a silent leader's no is not heard",
+        ELECTION,
+        "        if sender == candidacy.silent_leader:\n            self._back_off(now_s, membership)\n",
+        "",
     ),
     calm("a joiner doesn't listen", TIMING, "return JOIN_INTERVALS * interval_s", "return 0.0"),
     calm(

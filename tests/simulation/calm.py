@@ -1,10 +1,11 @@
 """What the election promises where little goes wrong: rules that save needless changes, and that faults hide.
 
-    C1  a living leader stays: whoever joins follows it.
+    C1  a living leader stays: whoever joins follows it, and who misses its words asks before it claims.
     C2  a leader that falls silent is followed by one claim, that of the best-ranked living device.
     C3  no counter leaps: it is at most the number of claims, whatever highest counter one peer tells of; and nobody
         obeys or outdoes a claim far above.
-    C4  a leader whose process is known to be gone is replaced at once, though old words of it are still under way.
+    C4  a leader whose process is known to be gone is replaced at once, and nobody else is lost, though words of both
+        from before then are still under way.
 
 Never here: whole stories (`stories`).
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from peerd_protocol.election import Role
 from peerd_protocol.ids import NodeId, Term
 from peerd_protocol.messages import AnyMessage, Heartbeat
 from tests.simulation.figures import calm_world, dark_world
@@ -21,6 +23,7 @@ from tests.simulation.links import Weather
 from tests.simulation.world import World
 
 SETTLES_S = 8.0
+MISSED_S = 6.0
 KNOWN_S_MAX = 2.0
 BELIEVABLE, INCREDIBLE = 50_000, 2**40
 LEAP_MAX = 2**16
@@ -36,6 +39,19 @@ def newcomer(seed: int, nodes: int) -> None:
         raise Violation("C1", f"a newcomer costs {_since(world, claims)}")
 
 
+def missed_words(seed: int, nodes: int) -> None:
+    """A leader's heartbeats don't reach one of its followers for a while; all else does."""
+    world = calm_world(seed, nodes)
+    claims, leader = len(world.terms.claims), world.leaders()[0].name
+    follower = next(name for name in world.devices if name != leader)
+    world.links.twist = _without_heartbeats(leader, follower)
+    world.clockwork.run(world.now_s + MISSED_S)
+    world.links.twist = None
+    world.clockwork.run(world.now_s + SETTLES_S)
+    if len(world.terms.claims) > claims:
+        raise Violation("C1", f"words that {follower} missed cost {_since(world, claims)}")
+
+
 def silent_death(seed: int, nodes: int) -> None:
     """The leader's device loses power."""
     world = calm_world(seed, nodes)
@@ -48,21 +64,24 @@ def silent_death(seed: int, nodes: int) -> None:
 
 
 def known_death(seed: int, nodes: int) -> None:
-    """The leader's process dies while its words are doubled and late."""
+    """The leader's process dies, while words said before then are doubled and late."""
     world = calm_world(seed, nodes)
-    world.links.weather = Weather(doubling=0.5, reordering=0.5)
+    world.links.weather = Weather(doubling=0.3, reordering=0.3)
     world.clockwork.run(world.now_s + 2.0)
     world.links.weather = Weather()
     world.crash(world.leaders()[0], refuses=True)
     world.clockwork.run(world.now_s + KNOWN_S_MAX)
     if not world.leaders():
         raise Violation("C4", f"after {KNOWN_S_MAX} s nobody leads, though the leader's process is known to be gone")
+    lost = world.terms.changes[Role.FOLLOW, Role.CANDIDATE]
+    if lost > nodes - 1:
+        raise Violation("C4", f"{nodes - 1} followers lost {lost} leaders, though one died")
 
 
 def high_talk(seed: int, nodes: int) -> None:
     """All are switched on at once, and one tells of a counter that nobody claimed."""
     world = dark_world(seed, nodes)
-    world.links.liars[NodeId("n00")] = _talking_of(BELIEVABLE)
+    world.links.twist = _talking_of(BELIEVABLE)
     for device in world.devices.values():
         world.boot(device)
     world.clockwork.run(SETTLES_S)
@@ -73,7 +92,7 @@ def high_talk(seed: int, nodes: int) -> None:
 def incredible_claim(seed: int, nodes: int) -> None:
     """One of them says that it obeys a term far above."""
     world = calm_world(seed, nodes)
-    world.links.liars[NodeId("n00")] = _obeying(INCREDIBLE)
+    world.links.twist = _obeying(INCREDIBLE)
     world.clockwork.run(world.now_s + SETTLES_S)
     if (top := max(term.counter for term in world.terms.claims)) > LEAP_MAX * SETTLES_S:
         raise Violation("C3", f"the counter leapt to {top}")
@@ -81,6 +100,7 @@ def incredible_claim(seed: int, nodes: int) -> None:
 
 PROMISES: tuple[tuple[Callable[[int, int], None], int], ...] = (
     (newcomer, 2),
+    (missed_words, 2),
     (silent_death, 3),
     (known_death, 2),
     (high_talk, 3),
@@ -99,18 +119,31 @@ def _since(world: World, claims: int) -> list[Term]:
     return list(world.terms.claims)[claims:]
 
 
-def _talking_of(highest: int) -> Callable[[AnyMessage], AnyMessage]:
-    def lie(message: AnyMessage) -> AnyMessage:
-        return msgspec.structs.replace(message, highest=highest) if isinstance(message, Heartbeat) else message
-
-    return lie
+LIAR = NodeId("n00")
+Twist = Callable[[NodeId, NodeId, AnyMessage], AnyMessage | None]
 
 
-def _obeying(counter: int) -> Callable[[AnyMessage], AnyMessage]:
-    def lie(message: AnyMessage) -> AnyMessage:
-        if not isinstance(message, Heartbeat):
+def _talking_of(highest: int) -> Twist:
+    def twist(sender: NodeId, _: NodeId, message: AnyMessage) -> AnyMessage:
+        if sender != LIAR or not isinstance(message, Heartbeat):
+            return message
+        return msgspec.structs.replace(message, highest=highest)
+
+    return twist
+
+
+def _obeying(counter: int) -> Twist:
+    def twist(sender: NodeId, _: NodeId, message: AnyMessage) -> AnyMessage:
+        if sender != LIAR or not isinstance(message, Heartbeat):
             return message
         term = Term(counter, NodeId("nobody"), message.boot)
         return msgspec.structs.replace(message, term=term, leading=False, following=False)
 
-    return lie
+    return twist
+
+
+def _without_heartbeats(of: NodeId, to: NodeId) -> Twist:
+    def twist(sender: NodeId, receiver: NodeId, message: AnyMessage) -> AnyMessage | None:
+        return None if (sender, receiver) == (of, to) and isinstance(message, Heartbeat) else message
+
+    return twist

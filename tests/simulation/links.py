@@ -42,8 +42,8 @@ class Links:
         self.weather = Weather()
         self.sides: dict[NodeId, int] = {}
         self.deaf: frozenset[tuple[NodeId, NodeId]] = frozenset()
-        self.liars: dict[NodeId, Callable[[AnyMessage], AnyMessage]] = {}
-        """Who says something else than its node wanted."""
+        self.twist: Callable[[NodeId, NodeId, AnyMessage], AnyMessage | None] | None = None
+        """What arrives in place of what was said, for stories about liars and lost words."""
         self._seed, self._clockwork, self._arrive = seed, clockwork, arrive
         self._chances: dict[tuple[NodeId, NodeId], Random] = {}
 
@@ -61,8 +61,11 @@ class Links:
         draw, weather = chance.random, self.weather
         doubled, garbled = draw() < weather.doubling, draw() < weather.garbling
         reaches = self.reaches(sender, to)
-        if sender in self.liars:
-            message = self.liars[sender](message)
+        if self.twist is not None:
+            twisted = self.twist(sender, to, message)
+            if twisted is None:
+                return
+            message = twisted
         if garbled and isinstance(message, Chunk):
             message = msgspec.structs.replace(message, data=bytes([message.data[0] ^ 1]) + message.data[1:])
         for _ in range(2 if doubled else 1):
