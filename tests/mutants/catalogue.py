@@ -178,7 +178,6 @@ OF_REQUESTS = (
         "return []",
     ),
     swap("offers never lapse", OFFERS, "if group.answer_by_s is not None and now_s > group.answer_by_s:", "if False:"),
-    swap("a handoff is announced once", HANDOFF, "actions.append(Send(giving.to, giving.begin))", "pass"),
     swap("leader keeps its books over a term", NODE, "            self._leader.resign()\n", ""),
     swap(
         "withdrawn request planned",
@@ -190,13 +189,7 @@ OF_REQUESTS = (
 
 OF_RESULTS = (
     swap(
-        "attempt not compared",
-        RUNNER,
-        "or part.group != begin.group or part.attempt != begin.attempt:",
-        "or part.group != begin.group:",
-    ),
-    swap(
-        "anybody's checkpoint of the group is taken",
+        "neither attempt nor executor compared",
         RUNNER,
         "if part.executor != sender or part.group != begin.group or part.attempt != begin.attempt:",
         "if part.group != begin.group:",

@@ -1,7 +1,7 @@
 """What must hold of terms after every event, whatever is done to the world.
 
     I1  a term is claimed once.             I2  an accepted term never falls, and is on disk before it is revealed.
-    I3  a node obeys at most one leader.    I4  no command of another term than the accepted one is accepted.
+    I3  a node obeys at most one leader.    I4  no command of another term than the accepted one is accepted, or given.
 
 Never here: what must hold of requests (`requests`), or after healing (`settling`).
 """
@@ -59,10 +59,15 @@ class Terms:
         if known is None or known < term:
             self._revealed[device.name] = term
 
+    def commands(self, process: Process, command: Offer | PlanTold) -> None:
+        """A leader keeps nothing over a term, so all that it orders is of the one that it claims."""
+        if (term := _term_of(command)) not in (process.led, process.led_before):
+            raise Violation("I4", f"{process.device.name} commands in {term}, and claims {process.led}")
+
     def accepted(self, process: Process, sender: NodeId, command: Offer | PlanTold) -> None:
         """A command was not fenced."""
-        name, attempt = process.device.name, command.attempt if isinstance(command, Offer) else command.plan.attempt
-        term, before = attempt.term, self._commanded.get(name)
+        name, term = process.device.name, _term_of(command)
+        before = self._commanded.get(name)
         if self.claims.get(term) != sender:
             raise Violation("I4", f"{name} obeys {sender}, who never claimed {term}")
         if term != process.node.term or (before is not None and term < before):
@@ -94,3 +99,7 @@ class Terms:
             raise Violation("I3", f"{name} obeys {obeyed}")
         if before is None or before[:2] != seen[:2]:
             self.changed()
+
+
+def _term_of(command: Offer | PlanTold) -> Term:
+    return (command.attempt if isinstance(command, Offer) else command.plan.attempt).term

@@ -10,7 +10,7 @@ from typing import TypeVar
 from tests.simulation.play import play
 from tests.simulation.stories import Story
 
-PLAYS_MAX = 400
+PLAYS_MAX = 200
 T = TypeVar("T")
 
 

@@ -54,6 +54,8 @@ class Process:
     def __init__(self, device: Device, boot: BootNonce, world: World) -> None:
         self.device, self.boot, self.dead = device, boot, False
         self.led: Term | None = None
+        self.led_before: Term | None = None
+        """What it claimed before its last turn."""
         self.seen: object = None
         """Role and term as they were last looked at."""
         self.delivering: set[RequestId] = set()

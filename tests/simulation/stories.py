@@ -56,7 +56,7 @@ def drawn(seed: int, nodes: int) -> Story:
         seed=seed,
         nodes=nodes,
         boots=tuple(chance.choice((0.0, round(chance.uniform(0, 4), 2))) for _ in names),
-        engineless=tuple(name for name in names[:-1] if chance.random() < 0.07),
+        engineless=tuple(name for name in names[:-1] if chance.random() < 0.15),
         asks=_asks(chance, names),
         faults=_faults(chance, names),
         sides=tuple(chance.randrange(sides) for _ in names),

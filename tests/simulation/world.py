@@ -155,9 +155,9 @@ class World:
         self.requests.heard(process, sender, message)
 
     def turned(self, process: Process, event: Event | None, actions: Collection[Action]) -> None:
-        led = process.led
+        process.led_before = process.led
         self.terms.turned(process)
-        if process.led != led:
+        if process.led != process.led_before:
             self.tell(f"{process.device.name} " + (f"claims {process.led}" if process.led else "leads no more"))
         self.requests.turned(event)
 
@@ -185,6 +185,8 @@ class World:
         else:
             self.requests.does(process, action)
             _check_frame(action.message)
+            if isinstance(action.message, Offer | PlanTold):
+                self.terms.commands(process, action.message)
             self.links.send(process.device.name, action.to, action.message)
 
     def tell(self, text: str) -> None:
