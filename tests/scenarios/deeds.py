@@ -8,7 +8,7 @@ import msgspec
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.events import Cancelled, Draft, Leaving, Profiled
 from peerd_protocol.ids import BootNonce, NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, Chunk, Offer, PlanTold
+from peerd_protocol.messages import AnyMessage, Chunk, Heartbeat, Offer, PlanTold
 from peerd_protocol.profile import PowerClass
 from tests.protocol.little_world import FORECAST, picture_request
 from tests.scenarios.language import Kind, Names, Sentence, collector
@@ -18,6 +18,7 @@ DEEDS: list[Sentence] = []
 deed = collector(DEEDS, Kind.DEED)
 
 MESSAGES: dict[str, type[AnyMessage]] = {
+    "heartbeats": Heartbeat,
     "offers": Offer,
     "plans": PlanTold,
     "checkpoints": Chunk,
@@ -124,6 +125,11 @@ def mend(stage: Stage) -> None:
 def lose(stage: Stage, kind: str) -> None:
     """Between devices, from now on."""
     stage.world.loses = lambda sender, to, message: sender != to and isinstance(message, MESSAGES[kind])
+
+
+@deed("NAME's MESSAGES are lost")
+def lose_from(stage: Stage, name: str, kind: str) -> None:
+    stage.world.loses = lambda sender, to, message: sender == name != to and isinstance(message, MESSAGES[kind])
 
 
 @deed("nothing is lost any more")

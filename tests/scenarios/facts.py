@@ -16,6 +16,13 @@ def leads(stage: Stage, name: str) -> bool:
     return stage.awake(name).node.role is Role.LEAD
 
 
+@fact("NAME leads term NUMBER")
+def leads_term(stage: Stage, name: str, counter: int) -> bool:
+    """Terms are counted from 1; a higher one tells of an election meanwhile."""
+    term = stage.awake(name).node.term
+    return leads(stage, name) and term is not None and term.counter == counter
+
+
 @fact("NAME does not lead")
 def does_not_lead(stage: Stage, name: str) -> bool:
     return not leads(stage, name)

@@ -34,7 +34,7 @@ BLANKS: dict[str, str] = {
     "NAME": NAME,
     "WORDS": _several(WORD),
     "SIDES": rf"{_several(NAME)}(?: \| {_several(NAME)})+",
-    "MESSAGES": "offers|plans|checkpoints",
+    "MESSAGES": "heartbeats|offers|plans|checkpoints",
     "NUMBER": r"\d+",
 }
 """What may stand in a template's blanks."""
