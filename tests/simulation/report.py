@@ -40,9 +40,11 @@ REQUESTS = frozenset(
         ("delivering", "finished"),
         ("delivering", "failed"),
         ("delivering", "cancelled"),
+        ("shared steps", "resumed"),
+        ("own steps", "resumed"),
     }
 )
-"""Every passage of a request; one to `asked` is its origin's restart."""
+"""Every passage of a request, and of its steps from a spare; one to `asked` is its origin's restart."""
 
 
 @dataclass(slots=True)

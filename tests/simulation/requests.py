@@ -135,7 +135,10 @@ class Requests:
             case MakePlan(requests=planned):
                 self._check_wanted(process, planned)
             case Denoise(stop=None):
+                self.passages["own steps", "resumed"] += action.resumes
                 self._check_start(process, action)
+            case Denoise():
+                self.passages["shared steps", "resumed"] += action.resumes
             case Deliver():
                 self._deliver(process, action)
             case Tell(request, notice):
