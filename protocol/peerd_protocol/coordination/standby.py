@@ -17,6 +17,8 @@ from peerd_protocol.messages import HandoffBegin, Offer, Standby, StandDown, Sta
 
 GROUPS_MAX = 64
 """As many as an executor takes at once; the oldest goes first."""
+SPARES_BYTES_MAX = 256 * 1024 * 1024
+"""All spares together; what a small device can hold in memory beside a model. The oldest goes first."""
 REPEAT_S = 1.0
 """What it tells may vanish, and a leader may be new."""
 KEPT_S = 600.0
@@ -65,7 +67,16 @@ class StandbyDuty:
             return
         watch = self._watches[begin.group]
         watch.step, watch.data = begin.step, data
+        self._forget_oldest_spares()
         watch.until_s, watch.repeat_s = now_s + KEPT_S, now_s
+
+    def _forget_oldest_spares(self) -> None:
+        held = sum(len(watch.data) for watch in self._watches.values())
+        for watch in self._watches.values():
+            if held <= SPARES_BYTES_MAX:
+                return
+            held -= len(watch.data)
+            watch.step, watch.data = 0, b""
 
     def spare(self, group: GroupId) -> tuple[int, bytes]:
         """The step and the bytes of the newest spare; none where nothing came."""

@@ -1,0 +1,107 @@
+"""Standing by for a group: whose spares are taken, what the leader hears of them, and when they are forgotten.
+
+Never here: what becomes of a spare when an executor is lost (`test_resuming`).
+"""
+
+import hashlib
+
+from msgspec.structs import replace
+
+from peerd_protocol.actions import Send
+from peerd_protocol.coordination import standby
+from peerd_protocol.coordination.standby import StandbyDuty
+from peerd_protocol.ids import Attempt, GroupId, HandoffId, NodeId, RequestId
+from peerd_protocol.messages import HandoffBegin, Offer, Standby, StandDown, StandsBy
+from tests.protocol.samples import ADA, ATTEMPT, BOB, GROUP, OFFER, TERM
+
+EVE = NodeId("EVE")
+NOW_S = 100.0
+
+
+def duty(*offers: Offer) -> StandbyDuty:
+    """bob's, for groups that ada runs."""
+    mine = StandbyDuty(BOB)
+    for offer in offers or (OFFER,):
+        assert mine.asked(Standby(offer=offer, executor=ADA), NOW_S) == []
+    return mine
+
+
+def spare(step: int, data: bytes, group: GroupId = GROUP, attempt: Attempt = ATTEMPT) -> HandoffBegin:
+    return HandoffBegin(
+        handoff=HandoffId(f"spare/{group}/{step}"), what="spare", request=RequestId(""), group=group, attempt=attempt,
+        step=step, size=len(data), digest=hashlib.sha256(data).digest(),
+    )  # fmt: skip
+
+
+def take(mine: StandbyDuty, begin: HandoffBegin, data: bytes, now_s: float = NOW_S, sender: NodeId = ADA) -> None:
+    mine.arrived(sender, begin, data, now_s)
+
+
+def told(mine: StandbyDuty, now_s: float, leader: NodeId = ADA) -> list[tuple[NodeId, int]]:
+    found = []
+    for action in mine.ticked(leader, now_s):
+        assert isinstance(action, Send) and isinstance(action.message, StandsBy)
+        found.append((action.to, action.message.step))
+    return found
+
+
+def test_only_the_executor_of_that_attempt_hands_spares_over_and_each_is_newer() -> None:
+    mine = duty()
+    assert mine.unwanted(EVE, spare(2, b"x")) == "nobody stands by for this attempt here"
+    assert mine.unwanted(ADA, spare(2, b"x", attempt=Attempt(TERM, 9))) == "nobody stands by for this attempt here"
+    assert mine.unwanted(ADA, spare(2, b"x")) == ""
+    take(mine, spare(4, b"four"), b"four")
+    assert mine.unwanted(ADA, spare(4, b"x")) == mine.unwanted(ADA, spare(3, b"x")) == "a newer spare is here"
+    take(mine, spare(5, b"forged"), b"forged", sender=EVE)
+    assert mine.spare(GROUP) == (4, b"four")
+
+
+def test_an_offer_that_names_another_is_none_of_ours() -> None:
+    mine = duty(replace(OFFER, standby=EVE))
+    assert told(mine, NOW_S) == []
+    assert mine.unwanted(ADA, spare(1, b"x"))
+
+
+def test_the_leader_hears_of_a_spare_at_once_and_again_and_so_does_the_next_leader() -> None:
+    mine = duty()
+    assert told(mine, NOW_S) == [(ADA, 0)]
+    assert told(mine, NOW_S + 0.1) == []
+    take(mine, spare(4, b"four"), b"four", NOW_S + 0.1)
+    assert told(mine, NOW_S + 0.2) == [(ADA, 4)]
+    assert told(mine, NOW_S + 0.2 + standby.REPEAT_S, leader=EVE) == [(EVE, 4)]
+
+
+def test_a_higher_attempt_begins_without_a_spare_and_a_lower_one_changes_nothing() -> None:
+    mine = duty()
+    take(mine, spare(4, b"four"), b"four")
+    mine.asked(Standby(offer=replace(OFFER, attempt=Attempt(TERM, 1)), executor=ADA), NOW_S)
+    assert mine.spare(GROUP) == (4, b"four")
+    mine.asked(Standby(offer=replace(OFFER, attempt=Attempt(TERM, 3)), executor=EVE), NOW_S)
+    assert mine.spare(GROUP) == (0, b"")
+
+
+def test_the_executor_or_a_leader_lets_it_go_and_nobody_else() -> None:
+    mine = duty()
+    through = StandDown(group=GROUP, attempt=ATTEMPT)
+    mine.stood_down(EVE, through)
+    mine.stood_down(ADA, replace(through, attempt=Attempt(TERM, 1)))
+    assert told(mine, NOW_S) == [(ADA, 0)]
+    mine.stood_down(ADA, through)
+    assert told(mine, NOW_S + 60.0) == []
+
+
+def test_what_nobody_lets_go_is_forgotten_in_time() -> None:
+    mine = duty()
+    assert told(mine, NOW_S + standby.KEPT_S - 1.0) == [(ADA, 0)]
+    assert told(mine, NOW_S + standby.KEPT_S + 1.0) == []
+    assert mine.unwanted(ADA, spare(1, b"x"))
+
+
+def test_neither_groups_nor_bytes_grow_without_a_bound() -> None:
+    groups = [GroupId(f"7.00112233.2.{number}") for number in range(standby.GROUPS_MAX + 1)]
+    mine = duty(*(replace(OFFER, group=group) for group in groups))
+    assert mine.unwanted(ADA, spare(1, b"x", groups[0]))
+    half = bytes(standby.SPARES_BYTES_MAX // 2)
+    for group in groups[1:4]:
+        take(mine, spare(1, half, group), half)
+    assert [mine.spare(group)[0] for group in groups[1:4]] == [0, 1, 1]
