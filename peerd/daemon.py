@@ -47,7 +47,7 @@ from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
 from peerd.planning.allowance import Allowance
 from peerd.reception import Reception
-from peerd.runtime import Runtime, boot_time_s
+from peerd.runtime import Runtime, boot_time_s, looked_after
 from peerd.store import Store
 from peerd.works import Works
 from peerd_protocol.errors import PeerdError
@@ -231,8 +231,13 @@ async def _composed(
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
         recalling = asyncio.to_thread(registry.recall)
-        for task in (_pulse(runtime, profile), _measure_once(engine, paces, usual, profile), recalling):
-            closing.push_async_callback(_end, asyncio.create_task(task))
+        beside = {
+            "looking at the device": _pulse(runtime, profile),
+            "measuring the device": _measure_once(engine, paces, usual, profile),
+            "recalling model folders": recalling,
+        }
+        for name_of, task in beside.items():
+            closing.push_async_callback(_end, looked_after(asyncio.create_task(task, name=name_of)))
         on_ready(Ready(name, identity.node, tuple(transport.endpoints), home, socket_path(home)))
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
         yield runtime, hands

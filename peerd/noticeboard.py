@@ -43,6 +43,10 @@ class NoticeBoard:
             del self._pages[oldest]
         self._pages[request] = _Page()
 
+    def close_page(self, request: RequestId) -> None:
+        """The request was refused after all; nobody has followed it yet."""
+        self._pages.pop(request, None)
+
     def tell(self, request: RequestId, notice: AnyNotice) -> None:
         """Add a notice. One that nobody asked for here any more (a request of an earlier run) opens its page anew."""
         self.open_page(request)

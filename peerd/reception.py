@@ -27,7 +27,7 @@ from peerd.pairing_news import Approve, Joined, PairingNews
 from peerd.planning import preview
 from peerd.planning.allowance import Allowance
 from peerd.planning.settings import PlanSettings
-from peerd.runtime import Runtime
+from peerd.runtime import Runtime, looked_after
 from peerd.track_record import LAST, track_record
 from peerd.wishes import request_of
 from peerd.works import Works
@@ -69,9 +69,13 @@ class Reception:
 
     async def submit(self, wish: Wish) -> RequestId:
         request = await self._embedded(await request_of(wish, self.runtime.node.me, self.registry))
-        # Written before anyone hears of the request: a disk that is full refuses here, and nothing is lost.
-        self.outbox.expect(request.id, wish.out)
         self.board.open_page(request.id)
+        try:
+            # Written before anyone hears of the request: a disk that is full refuses here, and nothing is lost.
+            self.outbox.expect(request.id, wish.out)
+        except PeerdError:
+            self.board.close_page(request.id)
+            raise
         self.runtime.post(Asked(request))
         self._warm_up(request)
         return request.id
@@ -118,7 +122,7 @@ class Reception:
             except PeerdError as error:
                 log.warning("the engine did not start: %s", error)
 
-        errand = asyncio.create_task(prepare())
+        errand = looked_after(asyncio.create_task(prepare(), name="waking the engine"))
         self._errands.add(errand)
         errand.add_done_callback(self._errands.discard)
 

@@ -221,6 +221,18 @@ class Runtime:
             self.post(event)
 
 
+def looked_after(task: "asyncio.Task[None]") -> "asyncio.Task[None]":
+    """A task beside the loop: if a bug of ours ends it, that is told loudly, and the daemon goes on without it."""
+    task.add_done_callback(_tell_bug)
+    return task
+
+
+def _tell_bug(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        name = task.get_name()
+        log.error("%s ended by %s; please report it with what follows", name, BUG, exc_info=error)
+
+
 def failure_of(action: Action, reason: str) -> Event | None:
     """What the node hears of an action that could not be done; nothing of one whose result nobody waits for."""
     match action:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from peerd.inbox import WAITING_MAX_EACH
-from peerd.runtime import BUG, Runtime, Write, boot_time_s
+from peerd.runtime import BUG, Runtime, Write, boot_time_s, looked_after
 from peerd_protocol.actions import (
     Action,
     Consider,
@@ -156,6 +156,20 @@ async def test_a_short_action_that_breaks_is_left_out(caplog: pytest.LogCaptureF
     notices = await the_end(Tell, times=100)
     assert isinstance(notices[-1], Finished)
     assert set(bugs(caplog)) == {"Tell"}
+
+
+async def test_a_task_beside_the_loop_that_breaks_is_told_and_one_that_is_ended_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def breaks() -> None:
+        raise ZeroDivisionError
+
+    broken = looked_after(asyncio.create_task(breaks(), name="measuring the device"))
+    ended = looked_after(asyncio.create_task(asyncio.sleep(SOON_S), name="looking at the device"))
+    ended.cancel()
+    await asyncio.wait({broken, ended}, timeout=SOON_S)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "measuring the device" in told and BUG in told
 
 
 async def test_a_flood_of_one_peer_drops_its_messages_and_nothing_of_ones_own() -> None:
