@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from peerd_protocol import codec
 from peerd_protocol.actions import Denoise
+from peerd_protocol.events import Cancelled
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, Chunk, StandsBy
+from peerd_protocol.messages import Answer, AnyMessage, Chunk, Offer, StandsBy
 from peerd_protocol.notices import PlanMade, WentAlone
 from tests.protocol.little_world import LittleWorld, draft, picture_request
 
@@ -211,3 +212,27 @@ def test_whoever_stands_by_forgets_a_group_that_is_through() -> None:
     told.clear()
     world.run(3.0)
     assert told == []
+
+
+def test_a_group_that_everyone_has_left_is_offered_to_nobody_any_more() -> None:
+    """The executor dies, the next best never answers, and meanwhile those who still waited take their requests back."""
+    names = ("ann", "bob", "eve", "kim")
+    world = world_of(*names, executor="bob")
+    offered: list[Offer] = []
+
+    def listen(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        if isinstance(message, Offer):
+            offered.append(message)
+        return isinstance(message, Answer) and sender == "ann"
+
+    assert world.elect() == "kim"
+    ask_all(world, "ann", "eve", "kim")
+    world.run_until(has_run(world, "bob", 3))
+    world.loses = listen
+    world.kill("bob")
+    world.run(0.2)
+    for name in ("ann", "eve", "kim"):
+        world.tell(name, Cancelled(RequestId(f"{name}'s")))
+    world.run(5.0)
+    assert offered and all(offer.receivers for offer in offered)
+    world.run_until_nothing_is_open()

@@ -53,9 +53,9 @@ class Executor:
         share = self._shares.get(event.group)
         if share is None or share.offer.attempt != event.attempt or share.phase is not Phase.ASKED:
             return []
-        if not event.accepted:
+        if not event.accepted or not share.receivers:
             del self._shares[event.group]
-            return [_answer(share, False, event.reason)]
+            return [_answer(share, False, event.reason or "nobody waits for it")]
         share.patience(leases.first_s(share.offer.forecast.seconds), now_s)
         accepted = _answer(share, True)
         beginning = share.offer.beginning

@@ -91,7 +91,7 @@ class Offers:
         """Offer every idle group whose branches all have an executor; what comes of one may free another."""
         actions: list[Action] = []
         while (group := next(filter(self._is_due, self._groups.values()), None)) is not None:
-            if group.may_run:
+            if group.may_run and (group.members or self._branches(group)):
                 actions += self._offer(group, now_s)
             else:
                 actions += self._dissolve(group)
@@ -114,7 +114,7 @@ class Offers:
         for branch in self._branches(group):
             branch.parent, branch.start = group.parent, group.start if parent is not None else 0
             self._offer_same_again(branch)
-        if group.run is None and group.lead not in group.members:
+        if not group.members or (group.run is None and group.lead not in group.members):
             del self._groups[group.id]  # taken back; the others announce themselves again
             return []
         if parent is None:
