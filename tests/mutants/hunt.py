@@ -23,11 +23,16 @@ def hunt(where: str) -> Iterator[tuple[int, int, str]]:
     for seed in range(SEEDS):
         for nodes in NODES:
             try:
-                invariants = _calm(seed, nodes) if where == "calm" else _storm(seed, nodes)
+                invariants = broken(where, seed, nodes)
             except Exception:
                 continue  # the mutant fell over its own feet; another seed may let it do harm first
             for invariant in invariants:
                 yield seed, nodes, invariant
+
+
+def broken(where: str, seed: int, nodes: int) -> list[str]:
+    """The invariants that break on this seed."""
+    return _calm(seed, nodes) if where == "calm" else _storm(seed, nodes)
 
 
 def _storm(seed: int, nodes: int) -> list[str]:

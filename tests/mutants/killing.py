@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from tests.mutants.hunt import broken
 from tests.mutants.mutant import ROOT, Mutant
 
 SECONDS_MAX = 280.0
@@ -19,7 +20,7 @@ SECONDS_MAX = 280.0
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """`by` is the invariant, or the test; '' if the mutant survived."""
+    """`by` is the invariant, or the test; '' if the mutant survived. The shipped protocol keeps it on the same seed."""
 
     by: str
     seed: int | None
@@ -50,7 +51,11 @@ def kill(mutant: Mutant) -> Death:
     if done.returncode:
         raise RuntimeError(f"{mutant.name}: {done.stderr}")
     found = json.loads(done.stdout)
-    seed, nodes, invariant = found if found is not None else (None, None, "")
+    if found is None:
+        return Death("", None, None, seconds)
+    seed, nodes, invariant = found
+    if broken(mutant.where, seed, nodes):
+        raise RuntimeError(f"The shipped protocol breaks {invariant} on seed {seed} with {nodes} nodes.")
     return Death(invariant, seed, nodes, seconds)
 
 
