@@ -194,6 +194,18 @@ OF_RESULTS = (
         "if part.executor != sender or part.group != begin.group or part.attempt != begin.attempt:",
         "if part.group != begin.group:",
     ),
+    swap(
+        "shared steps go on from an unverified checkpoint",
+        "coordination/executor.py",
+        "if hashlib.sha256(event.data).hexdigest() != share.offer.beginning.cached:",
+        "if False:",
+    ),
+    swap(
+        "anybody may ask to stand by",
+        NODE,
+        "return self._fence(sender, message.offer.attempt) or self._standby.asked(message, now_s)",
+        "return self._standby.asked(message, now_s)",
+    ),
     swap("digest not verified", HANDOFF, "if hashlib.sha256(data).digest() != taking.begin.digest:", "if False:"),
     swap(
         "bind not remembered",

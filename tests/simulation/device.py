@@ -42,6 +42,10 @@ class Disk:
         if len(self.kept) > KEPT_MAX:
             del self.kept[next(iter(self.kept))]
 
+    def rot(self) -> None:
+        """A bit of everything kept has changed."""
+        self.kept = {digest: (entry, bytes([data[0] ^ 1]) + data[1:]) for digest, (entry, data) in self.kept.items()}
+
     @property
     def entries(self) -> tuple[CacheEntry, ...]:
         return tuple(entry for entry, _ in self.kept.values())

@@ -144,9 +144,14 @@ class Spoil(Aimed):
     """The next picture does not reach the disk."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rot(Aimed):
+    """The checkpoints that the device keeps for later are no longer what they were."""
+
+
 AnyFault = (
     Storm | Part | Deafen | Sever | Mend | Crash | Wipe | Tear | Leave | Pause | Unplug | Plug | Break | Hang | Mute
-    | Boast | Refuse | Spoil
+    | Boast | Refuse | Spoil | Rot
 )  # fmt: skip
 KINDS: tuple[type[Fault], ...] = AnyFault.__args__
 
@@ -204,6 +209,9 @@ def _hit(fault: Aimed, device: Device, world: World) -> bool:
             hits, temper.declines = temper.declines != fault.reason, fault.reason
         case Spoil():
             hits = temper.spoils = True
+        case Rot():
+            hits = bool(device.disk.kept)
+            device.disk.rot()
         case Crash() | Wipe() | Tear() | Leave() | Pause():
             return process is not None and _stop(fault, process, world)
         case _:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 from peerd_protocol.election import Role
 from peerd_protocol.ids import NodeId, Term
-from peerd_protocol.messages import Heartbeat, Offer, PlanTold
+from peerd_protocol.messages import Heartbeat, Offer, PlanTold, Standby
+from peerd_protocol.plan import GroupPlan
 from tests.simulation.device import Device
 from tests.simulation.process import Process
 
+Command = Offer | PlanTold | Standby
 RECENT = 16
 """Claims that a node might obey by mistake."""
 
@@ -59,12 +61,12 @@ class Terms:
         if known is None or known < term:
             self._revealed[device.name] = term
 
-    def commands(self, process: Process, command: Offer | PlanTold) -> None:
+    def commands(self, process: Process, command: Command) -> None:
         """A leader keeps nothing over a term, so all that it orders is of the one that it claims."""
         if (term := _term_of(command)) not in (process.led, process.led_before):
             raise Violation("I4", f"{process.device.name} commands in {term}, and claims {process.led}")
 
-    def accepted(self, process: Process, sender: NodeId, command: Offer | PlanTold) -> None:
+    def accepted(self, process: Process, sender: NodeId, command: Command) -> None:
         """A command was not fenced."""
         name, term = process.device.name, _term_of(command)
         before = self._commanded.get(name)
@@ -101,5 +103,7 @@ class Terms:
             self.changed()
 
 
-def _term_of(command: Offer | PlanTold) -> Term:
-    return (command.attempt if isinstance(command, Offer) else command.plan.attempt).term
+def _term_of(command: Command) -> Term:
+    match command:
+        case Offer(attempt=attempt) | PlanTold(plan=GroupPlan(attempt=attempt)) | Standby(offer=Offer(attempt=attempt)):
+            return attempt.term

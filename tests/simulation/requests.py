@@ -139,6 +139,8 @@ class Requests:
                 self._check_start(process, action)
             case Denoise():
                 self.passages["shared steps", "resumed"] += action.resumes
+                if action.start is not None and action.start not in self.made:
+                    raise Violation("I9", f"{process.device.name} shares what no engine made: {action.start!r}")
             case Deliver():
                 self._deliver(process, action)
             case Tell(request, notice):

@@ -130,6 +130,7 @@ _WEIGHTS: dict[type[faults.Fault], int] = {
     faults.Boast: 1,
     faults.Refuse: 1,
     faults.Spoil: 1,
+    faults.Rot: 1,
 }
 
 

@@ -10,11 +10,11 @@ from peerd_protocol.actions import Action, Forget, Remember, Send
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import CacheChanged, Event, PeerClosed, PeerConnected, Profiled, Received
 from peerd_protocol.ids import BootNonce, NodeId, Term
-from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Heartbeat, Hello, Offer, PlanTold
+from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Heartbeat, Hello
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.device import Device, Disk
 from tests.simulation.hands import Hands
-from tests.simulation.invariants import Terms, Violation
+from tests.simulation.invariants import Command, Terms, Violation
 from tests.simulation.links import Links
 from tests.simulation.process import Process, Write
 from tests.simulation.requests import Requests
@@ -150,7 +150,7 @@ class World:
         self.requests.made.add(latent)
 
     def heard(self, process: Process, sender: NodeId, message: AnyMessage, fenced: bool) -> None:
-        if isinstance(message, Offer | PlanTold) and not fenced:
+        if isinstance(message, Command) and not fenced:
             self.terms.accepted(process, sender, message)
         self.requests.heard(process, sender, message)
 
@@ -185,7 +185,7 @@ class World:
         else:
             self.requests.does(process, action)
             _check_frame(action.message)
-            if isinstance(action.message, Offer | PlanTold):
+            if isinstance(action.message, Command):
                 self.terms.commands(process, action.message)
             self.links.send(process.device.name, action.to, action.message)
 
