@@ -1,0 +1,58 @@
+"""One cycle as its seed draws it: who asks for what, what goes wrong with whom, when, and for how long.
+
+Never here: doing any of it (`play.py`, `faults.py`).
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+NAMES = ("ada", "bob", "cleo")
+PROMPTS = ("apple on table", "lemon on table", "orange on table")
+SINGLES_MAX = 2
+DELAY_S_MAX, HOLD_S_MIN, HOLD_S_MAX = 2.5, 0.5, 8.0
+"""A run takes about two seconds; silence counts as death after three and a half."""
+
+Fault = Literal["killed", "paused", "stopped", "new port", "disk full"]
+Role = Literal["leader", "executor", "origin"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+ROLES: tuple[Role, ...] = get_args(Role)
+TWO_AT_ONCE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request at one node: of the cycle's group, or a picture of its own."""
+
+    node: str
+    prompt: str
+    grouped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """`roles` say whom the fault meets; two roles may be one node's. Seconds count from the last asking."""
+
+    seed: int
+    asks: tuple[Ask, ...]
+    fault: Fault
+    roles: tuple[Role, ...]
+    delay_s: float
+    hold_s: float
+
+    @property
+    def what(self) -> str:
+        return f"{' and '.join(self.roles)} {self.fault}"
+
+
+def drawn(seed: int) -> Cycle:
+    chance = random.Random(seed)
+    members = chance.sample(NAMES, chance.choice((2, 3)))
+    group = [
+        Ask(name, prompt, True) for name, prompt in zip(members, chance.sample(PROMPTS, len(members)), strict=True)
+    ]
+    singles = [Ask(chance.choice(NAMES), chance.choice(PROMPTS), False) for _ in range(chance.randint(0, SINGLES_MAX))]
+    roles = tuple(chance.sample(ROLES, 2 if chance.random() < TWO_AT_ONCE else 1))
+    fault = chance.choice(FAULTS)
+    delay_s, hold_s = chance.uniform(0.0, DELAY_S_MAX), chance.uniform(HOLD_S_MIN, HOLD_S_MAX)
+    return Cycle(seed, (*group, *singles), fault, roles, round(delay_s, 2), round(hold_s, 2))
