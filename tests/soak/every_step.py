@@ -49,11 +49,11 @@ class Loss:
         return found
 
 
-def three(folder: Path, step_s: float) -> Cluster:
+def three(folder: Path, step_s: float, environment: Mapping[str, str] | None = None) -> Cluster:
     """Daemons whose engines take so long for a step that a run has a middle."""
     slow = {name: step_s * (1.0 if name == "ada" else OTHERS_SLOWER) / TOY_STEP_S for name in NAMES}
     each = {name: {"PEERD_ENGINE_SLOWDOWN": str(slowdown)} for name, slowdown in slow.items()}
-    return Cluster(folder, NAMES, environment=TOY, each=each)
+    return Cluster(folder, NAMES, environment={**TOY, **(environment or {})}, each=each)
 
 
 def undisturbed(cluster: Cluster) -> Pictures:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import psutil
@@ -149,7 +149,13 @@ def open_requests_of(node: NodeProcess) -> list[RequestId]:
     return [RequestId(str(key).removeprefix("request/")) for (key,) in rows]
 
 
-def _rows(node: NodeProcess, query: str) -> list[tuple[bytes]]:
+def results_of(node: NodeProcess) -> dict[RequestId, tuple[Path, str]]:
+    """The pictures that its state file says were delivered: where each lies, and the digest of its pixels."""
+    rows = _rows(node, "SELECT request, path, pixels_sha256 FROM results")
+    return {RequestId(request): (Path(path), pixels) for request, path, pixels in rows}
+
+
+def _rows(node: NodeProcess, query: str) -> list[tuple[Any, ...]]:
     """Read beside the running daemon, or after it."""
     with closing(sqlite3.connect(f"file:{node.home / 'state.sqlite'}?mode=ro", uri=True)) as base:
         return base.execute(query).fetchall()

@@ -1,0 +1,97 @@
+"""`python -m tests.soak`: real daemons under faults that seeds draw, for so many minutes; a later soak goes on.
+
+First the executor of a shared run is lost after each step, if no soak has done so yet. Then one line a cycle, and at
+the end the summary of all soaks. Exit code 1: a promise was broken; the command that draws that cycle again is told.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import chain, count, islice, takewhile
+from pathlib import Path
+from typing import TypeVar
+
+from peerd.demo.cluster import Cluster
+from tests.soak.cycle import drawn
+from tests.soak.every_step import SHARED, three, undisturbed
+from tests.soak.house import House
+from tests.soak.play import play, play_loss, trio
+from tests.soak.record import Outcome, Record, summary
+
+FOLDER = Path(__file__).parents[2] / ".work" / "soak"
+STEP_S = 1.0
+"""A run whose executor is lost leaves its first spare after five of eight shared steps, by time."""
+
+Case = TypeVar("Case")
+
+
+def lost_steps(steps: Iterator[int]) -> Iterator[Outcome]:
+    def begin(house: House) -> Callable[[int], Outcome]:
+        expected = undisturbed(house.cluster)
+        return lambda step: play_loss(house, step, expected, STEP_S)
+
+    return _in_houses(steps, lambda folder, mark: three(folder, STEP_S, mark), begin)
+
+
+def cycles(seeds: Iterator[int]) -> Iterator[Outcome]:
+    return _in_houses(seeds, trio, lambda house: lambda seed: play(house, drawn(seed)))
+
+
+def _in_houses(
+    cases: Iterator[Case],
+    make: Callable[[Path, Mapping[str, str]], Cluster],
+    begin: Callable[[House], Callable[[Case], Outcome]],
+) -> Iterator[Outcome]:
+    """One house for all cases; after a violation a new one, and the logs of the old one are kept."""
+    for first in cases:
+        with tempfile.TemporaryDirectory(prefix="peerd-soak-") as name:
+            house = House(partial(make, Path(name)))
+            with house.cluster:
+                house.start()
+                one = begin(house)
+                for case in chain((first,), cases):
+                    outcome = one(case)
+                    if outcome.violations:
+                        house.keep_logs(FOLDER / outcome.name.replace(" ", "-"))
+                    yield outcome
+                    if outcome.violations:
+                        break
+            if left := house.strays():
+                raise SystemExit("; ".join(left))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--first", type=int, help="the first seed; else the one after the last soak's")
+    parser.add_argument("--cycles", type=int, help="so many and no more")
+    parser.add_argument("--step", type=int, choices=range(1, SHARED + 1), help="lose the executor after this step only")
+    options = parser.parse_args()
+    minutes: float = options.minutes
+    record, deadline_s = Record(FOLDER), time.monotonic() + minutes * 60
+
+    def in_time(_: int) -> bool:
+        return time.monotonic() < deadline_s
+
+    if options.step:
+        outcomes = lost_steps(iter([options.step]))
+    elif options.first is not None:
+        outcomes = cycles(takewhile(in_time, islice(count(options.first), options.cycles)))
+    else:
+        steps = [step for step in range(1, SHARED + 1) if step not in record.steps()]
+        seeds = islice(count(record.next_seed()), options.cycles)
+        outcomes = chain(lost_steps(takewhile(in_time, steps)), cycles(takewhile(in_time, seeds)))
+    broken = 0
+    for outcome in outcomes:
+        record.add(outcome)
+        print(outcome.line(), flush=True)
+        broken += len(outcome.violations)
+    print("\n".join(summary(record.outcomes)))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

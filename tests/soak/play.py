@@ -1,0 +1,164 @@
+"""One cycle with real daemons: ask, let the fault happen, have all run again, and hold what came against the promises.
+
+Never here: what a cycle consists of (`cycle.py`), or what is printed of it (`record.py`).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from peerd.demo.cluster import Cluster
+from peerd.demo.nodes import NodeProcess
+from peerd_protocol.errors import PeerdError
+from peerd_protocol.notices import Failed, Finished, PlanMade
+from tests.soak import pictures
+from tests.soak.cycle import NAMES, Cycle, Role
+from tests.soak.every_step import Pictures, lose_executor
+from tests.soak.faults import BLOCKS, SILENCING
+from tests.soak.house import House
+from tests.soak.record import Outcome
+from tests.soak.watching import GIVEN_UP_S, replaced_s
+from tests.world.asking import TOY, Asked, ask, open_requests_of, results_of, until
+
+STEP_SLOWDOWN = 10.0
+"""A toy step takes 0.2 s then, so that a run has a middle."""
+PLAN_S, COMPANY_S, SETTLED_S_MAX, TOLD_S = 2.0, 4.0, 90.0, 5.0
+
+
+def trio(folder: Path, environment: Mapping[str, str]) -> Cluster:
+    return Cluster(folder, NAMES, environment={**TOY, "PEERD_ENGINE_SLOWDOWN": str(STEP_SLOWDOWN), **environment})
+
+
+def play(house: House, cycle: Cycle) -> Outcome:
+    """Whatever does not come to an end in time, or is not as promised, is a violation."""
+    began_s, bugs = time.monotonic(), house.bugs()
+    asked: list[Asked] = []
+    violations: list[str] = []
+    took_s = None
+    try:
+        asked += _ask(house.cluster, cycle)
+        took_s = _disturb(house.cluster, cycle, asked)
+        _settle(house.cluster)
+    except (AssertionError, PeerdError) as error:
+        violations.append(str(error))
+    endings = [_ending(one) for one in asked]
+    refused = sum(cycle.fault == "disk full" and _tells_of_the_disk(ending) for ending in endings)
+    kept = {node.name: results_of(node) for node in house.cluster.nodes}
+    delivered = sum(one.request in kept[one.node.name] for one in asked)
+    for one, ending in zip(asked, endings, strict=True):
+        if one.request in kept[one.node.name]:
+            violations += _judge(one, ending, *kept[one.node.name][one.request], cycle)
+        elif not (cycle.fault == "disk full" and _tells_of_the_disk(ending)):
+            violations.append(f"{one.request} at {one.node.name} has no picture: {ending or one.broken}")
+    return Outcome(
+        seed=cycle.seed,
+        what=cycle.what,
+        accepted=len(asked),
+        delivered=delivered,
+        refused=refused,
+        replaced_s=took_s,
+        seconds=time.monotonic() - began_s,
+        violations=(*violations, *_traces(house, bugs)),
+    )
+
+
+def play_loss(house: House, step: int, expected: Pictures, step_s: float) -> Outcome:
+    """The executor of a shared run is lost after this step."""
+    began_s, bugs = time.monotonic(), house.bugs()
+    delivered = again = 0
+    try:
+        loss = lose_executor(house.cluster, step, expected, step_s)
+        delivered, again, violations = len(loss.others), loss.again, loss.violations()
+    except (AssertionError, PeerdError) as error:
+        violations = [str(error)]
+    return Outcome(
+        step=step,
+        what=f"executor lost after step {step}",
+        accepted=len(expected) - 1,
+        delivered=delivered,
+        again=again,
+        seconds=time.monotonic() - began_s,
+        violations=(*violations, *_traces(house, bugs)),
+    )
+
+
+def _traces(house: House, bugs_before: int) -> list[str]:
+    return [*(["a daemon has logged a bug"] if house.bugs() > bugs_before else []), *house.strays()]
+
+
+def _ask(cluster: Cluster, cycle: Cycle) -> list[Asked]:
+    size = sum(each.grouped for each in cycle.asks)
+    company = {"group_name": f"seed {cycle.seed}", "group_size": size, "wait_s": COMPANY_S, "shared": pictures.SHARED}
+    return [
+        ask(cluster[each.node], each.prompt, **pictures.WISHES, **(company if each.grouped else {"shared": 0}))
+        for each in cycle.asks
+    ]
+
+
+def _disturb(cluster: Cluster, cycle: Cycle, asked: Sequence[Asked]) -> float | None:
+    """The fault, while the requests run; how long a lost leader was missed, if one was lost and replaced meanwhile."""
+    leader = cluster.wait_for_leader(within_s=GIVEN_UP_S).leader_name
+    time.sleep(cycle.delay_s)
+    met = {node.name: node for node in (_who(cluster, role, asked, leader) for role in cycle.roles)}
+    others = [node for node in cluster.nodes if node.name not in met]
+    silenced_s, took_s = time.monotonic(), None
+    with ExitStack() as faults:
+        for node in met.values():
+            faults.enter_context(BLOCKS[cycle.fault](node))
+        if leader in met and cycle.fault in SILENCING:
+            within_s = cycle.hold_s if cycle.fault == "paused" else GIVEN_UP_S
+            took_s = replaced_s(leader, others, silenced_s, within_s)
+            assert took_s is not None or cycle.fault == "paused", f"nobody has replaced {leader}"
+        time.sleep(max(0.0, silenced_s + cycle.hold_s - time.monotonic()))
+    return took_s
+
+
+def _who(cluster: Cluster, role: Role, asked: Sequence[Asked], leader: str) -> NodeProcess:
+    if role == "leader":
+        return cluster[leader]
+    if role == "origin":
+        return asked[0].node
+    names = {view.id: view.name for view in cluster.views()}
+    return cluster[names[asked[0].first(PlanMade, PLAN_S + COMPANY_S).executor]]
+
+
+def _settle(cluster: Cluster) -> None:
+    """One leader for all, and no request is left open."""
+    cluster.wait_for_leader(within_s=GIVEN_UP_S)
+    for node in cluster.nodes:
+        until(partial(_is_through, node), f"{node.name} has nothing left to do", SETTLED_S_MAX)
+
+
+def _is_through(node: NodeProcess) -> bool:
+    return not open_requests_of(node)
+
+
+def _ending(one: Asked) -> Finished | Failed | None:
+    """What was told in the end, if the daemon lived to tell it."""
+    if one.broken:
+        return one.tale.ended
+    try:
+        return one.ended(TOLD_S)
+    except AssertionError:
+        return None
+
+
+def _tells_of_the_disk(ending: Finished | Failed | None) -> bool:
+    return isinstance(ending, Failed) and ("full" in ending.reason or "can not be written" in ending.reason)
+
+
+def _judge(one: Asked, ending: Finished | Failed | None, picture: Path, pixels: str, cycle: Cycle) -> list[str]:
+    """Whether what was kept was told, lies where it should, and is a picture that its plan promises."""
+    found = [] if picture.exists() else [f"{picture} is gone"]
+    if isinstance(ending, Failed) or (ending is not None and ending.pixels_sha256 != pixels):
+        found.append(f"{one.request} has a result, and another ending was told: {ending}")
+    company = {each.prompt for each in cycle.asks if each.grouped} - {one.tale.prompt}
+    own, shared = pictures.alone(one.tale.prompt), {pictures.shared_with(lead, one.tale.prompt) for lead in company}
+    if ending is None:  # its last plan went unheard
+        promised = {own, *shared}
+    else:
+        plan = one.tale.plan
+        promised = shared if one.tale.shared_steps and plan is not None and not plan.leads else {own}
+    return found if pixels in promised else [*found, f"{one.request}, {one.tale.prompt!r}, is no promised picture"]
