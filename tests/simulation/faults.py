@@ -246,7 +246,7 @@ def _stop(fault: Crash | Wipe | Tear | Leave | Pause, process: Process, world: W
 
 def heal(world: World, sides: Mapping[NodeId, int]) -> None:
     """All is well from now on: every device runs, and reaches all on its side."""
-    world.links.weather = Weather()
+    world.links.weather, world.links.settled = Weather(), True
     for device in world.devices.values():
         temper, battery = device.temper, device.battery
         temper.breaks, temper.mute, temper.spoils, temper.tears, temper.declines = 0, False, False, False, ""

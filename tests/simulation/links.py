@@ -42,6 +42,8 @@ class Links:
         self.weather = Weather()
         self.sides: dict[NodeId, int] = {}
         self.deaf: frozenset[tuple[NodeId, NodeId]] = frozenset()
+        self.settled = False
+        """From now on a side hears nothing of another, not even what was under way: bounds count from here."""
         self.twist: Callable[[NodeId, NodeId, AnyMessage], AnyMessage | None] | None = None
         """What arrives in place of what was said, for stories about liars and lost words."""
         self._seed, self._clockwork, self._arrive = seed, clockwork, arrive
@@ -73,4 +75,8 @@ class Links:
             if late:
                 delay_s += draw() * LATE_S_MAX
             if reaches and not lost:
-                self._clockwork.after(0.001 + delay_s, self._arrive, to, sender, message)
+                self._clockwork.after(0.001 + delay_s, self._come, to, sender, message)
+
+    def _come(self, to: NodeId, sender: NodeId, message: AnyMessage) -> None:
+        if self.reaches(sender, to) or not self.settled:
+            self._arrive(to, sender, message)

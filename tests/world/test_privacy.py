@@ -14,7 +14,7 @@ from peerd.demo.cluster import Cluster
 from peerd_protocol.messages import HandoffBegin, Submit
 from peerd_protocol.notices import HandedOff, PlanMade
 from tests.world import record
-from tests.world.asking import Asked, ask, ask_together, leader_and_followers
+from tests.world.asking import Asked, ask, ask_together, leader_and_followers, promises_of
 from tests.world.record import Sent, traces
 
 RECORDER = Path(__file__).parent / "recorder"
@@ -104,7 +104,9 @@ def test_two_that_share_concepts_alone_begin_with_what_they_have_in_common(recor
     assert_hidden(recorded, *hidden)
 
 
-def test_a_shared_prompt_is_seen_by_the_leader_and_by_who_runs_the_shared_steps_alone(recorded: Cluster) -> None:
+def test_a_shared_prompt_is_seen_by_the_leader_and_by_who_runs_the_shared_steps_or_stands_by_alone(
+    recorded: Cluster,
+) -> None:
     """Nor does a picture leave its asker."""
     leader, followers = leader_and_followers(recorded)
     asked = {
@@ -118,7 +120,10 @@ def test_a_shared_prompt_is_seen_by_the_leader_and_by_who_runs_the_shared_steps_
     for one in together:
         one.finished()
     assert leader_and_followers(recorded)[0] is leader, "this story has one leader"
-    executors = executors_of(recorded, together)
+    names = {node.client.view().id: node.name for node in recorded.nodes}
+    of_these = [plan for plan in promises_of(leader) if {one.request for one in together} & {*plan.requests}]
+    standbys = {names[plan.standby] for plan in of_these if plan.standby}
+    helpers = executors_of(recorded, together) | standbys
     sent = record.read(recorded.nodes)
     assert len(sent) > before
     for origin, (prompt, words) in asked.items():
@@ -126,7 +131,7 @@ def test_a_shared_prompt_is_seen_by_the_leader_and_by_who_runs_the_shared_steps_
             seen = set(traces(of(sent, receiver), prompt, words)) & {*words}
             if receiver == leader.name:
                 assert seen == {*words}, "the leader plans by it"
-            elif receiver not in executors:
+            elif receiver not in helpers:
                 assert not seen, f"{receiver} sees what {origin} asked"
         unknown = [each for each in sent if each.receiver not in NAMES]
         assert traces(unknown, prompt, words) == [], "to nobody else"
