@@ -1,10 +1,10 @@
-"""A picture that never reaches whoever asked for it: it is made once more, by the same device if need be."""
+"""Words that get lost, or come too often, at the end of a request: its picture comes all the same."""
 
 import msgspec
 
 from peerd_protocol.events import Received
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, Chunk, HandoffBegin
+from peerd_protocol.messages import AnyMessage, Chunk, HandoffBegin, RequestFailed, Submit
 from tests.protocol.little_world import LittleWorld, picture_request
 
 APPLE = RequestId("apple")
@@ -46,3 +46,16 @@ def test_a_picture_that_came_damaged_is_made_again() -> None:
     world.run_until(lambda: APPLE in world["pi"].pictures, seconds_max=45.0)
     assert len(damaged) == 1
     world.run_until_nothing_is_open()
+
+
+def test_a_leader_that_gives_up_twice_does_not_stop_who_went_alone() -> None:
+    """Its second word answers an announcement that was under way when the first one came."""
+    world = LittleWorld("ann", "bob")
+    leader = world.elect()
+    asker = "ann" if leader == "bob" else "bob"
+    world.loses = lambda sender, to, message: isinstance(message, Submit)
+    world.ask(asker, picture_request("apple", asker, shared=None))
+    for _ in range(2):
+        world.run(0.3)
+        world.tell(asker, Received(leader, RequestFailed(request=APPLE, reason="nobody has an engine")))
+    world.run_until(lambda: APPLE in world[asker].pictures)

@@ -190,9 +190,9 @@ class Origin:
     def failed(
         self, sender: NodeId, message: RequestFailed, leader: NodeId | None, can_run: bool
     ) -> list[Action | Order]:
-        """The leader or the runner gave up. Whoever can run it alone does so; else the person hears why."""
+        """The runner gave up, or the leader found none. Whoever can run it alone does so; else the person hears why."""
         entry = self._open.get(message.request)
-        if entry is None or entry.delivering or sender not in (leader, entry.runner):
+        if entry is None or entry.delivering or sender != (entry.runner or leader):
             return []
         if can_run and entry.runner != self._me:
             return self._go_alone(entry, message.reason)
