@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from peerd_protocol.ids import NodeId
+from peerd_protocol.ids import BootNonce, NodeId
 from peerd_protocol.messages import AnyMessage, Chunk
 from tests.simulation.clockwork import Clockwork
 
@@ -32,7 +32,7 @@ class Weather:
 
 
 class Arrive(Protocol):
-    def __call__(self, to: NodeId, sender: NodeId, message: AnyMessage) -> None: ...
+    def __call__(self, to: NodeId, sender: NodeId, boot: BootNonce, message: AnyMessage) -> None: ...
 
 
 class Links:
@@ -56,7 +56,7 @@ class Links:
         """A channel needs both directions."""
         return self.reaches(one, other) and self.reaches(other, one)
 
-    def send(self, sender: NodeId, to: NodeId, message: AnyMessage) -> None:
+    def send(self, sender: NodeId, boot: BootNonce, to: NodeId, message: AnyMessage) -> None:
         chance = self._chances.get((sender, to))
         if chance is None:
             chance = self._chances[sender, to] = Random(f"{self._seed}/{sender}/{to}")
@@ -75,8 +75,8 @@ class Links:
             if late:
                 delay_s += draw() * LATE_S_MAX
             if reaches and not lost:
-                self._clockwork.after(0.001 + delay_s, self._come, to, sender, message)
+                self._clockwork.after(0.001 + delay_s, self._come, to, sender, boot, message)
 
-    def _come(self, to: NodeId, sender: NodeId, message: AnyMessage) -> None:
+    def _come(self, to: NodeId, sender: NodeId, boot: BootNonce, message: AnyMessage) -> None:
         if self.reaches(sender, to) or not self.settled:
-            self._arrive(to, sender, message)
+            self._arrive(to, sender, boot, message)

@@ -58,6 +58,8 @@ class Process:
         """What it claimed before its last turn."""
         self.seen: object = None
         """Role and term as they were last looked at."""
+        self.greeted: dict[NodeId, BootNonce] = {}
+        """Which life of each peer said hello last."""
         self.delivering: set[RequestId] = set()
         self._world, self._clockwork = world, world.clockwork
         self._inbox: deque[Event] = deque()

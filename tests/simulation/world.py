@@ -130,6 +130,7 @@ class World:
         if peer is None or not self.links.connects(process.device.name, other.name):
             return
         hello = Hello(version=PROTOCOL_VERSION, name=other.name, boot=peer.boot, control_port=1, bulk_port=2)
+        process.greeted[other.name] = peer.boot
         process.post(PeerConnected(other.name))
         process.post(Received(other.name, hello))
 
@@ -137,8 +138,10 @@ class World:
         if other.name not in self.processes and self.links.reaches(process.device.name, other.name):
             process.post(PeerClosed(other.name, True))
 
-    def _arrive(self, to: NodeId, sender: NodeId, message: AnyMessage) -> None:
-        if (process := self.processes.get(to)) is not None:
+    def _arrive(self, to: NodeId, sender: NodeId, boot: BootNonce, message: AnyMessage) -> None:
+        """Words of another life than the one that said hello last are dropped, as `sequence` has it."""
+        process = self.processes.get(to)
+        if process is not None and process.greeted.get(sender) == boot:
             process.post(Received(sender, message))
 
     # ---- what processes live in ----
@@ -181,13 +184,13 @@ class World:
             self._hands.do(process, action)
         elif isinstance(action.message, Heartbeat):
             self.terms.reveals(process.device, action.message)
-            self.links.send(process.device.name, action.to, action.message)
+            self.links.send(process.device.name, process.boot, action.to, action.message)
         else:
             self.requests.does(process, action)
             _check_frame(action.message)
             if isinstance(action.message, Command):
                 self.terms.commands(process, action.message)
-            self.links.send(process.device.name, action.to, action.message)
+            self.links.send(process.device.name, process.boot, action.to, action.message)
 
     def tell(self, text: str) -> None:
         if self.say is not None:
