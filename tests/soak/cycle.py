@@ -44,6 +44,10 @@ class Cycle:
     def what(self) -> str:
         return f"{' and '.join(self.roles)} {self.fault}"
 
+    def company_of(self, one: Ask) -> list[str]:
+        """The other prompts of its group, whose words may run its shared steps."""
+        return [each.prompt for each in self.asks if each.grouped and one.grouped and each != one]
+
 
 def drawn(seed: int) -> Cycle:
     chance = random.Random(seed)

@@ -1,10 +1,13 @@
 """Which picture a plan promises: the toy engine itself draws it here, undisturbed and without any daemon.
 
-Never here: real daemons, or judging what they drew (`play.py`).
+Here lives also how files are compared with that. Never here: real daemons, or judging what they drew (`play.py`).
 """
 
 import asyncio
 from functools import cache
+from pathlib import Path
+
+from PIL import Image
 
 from peerd.engine.port import Order, Painted, Saved
 from peerd.engine.toy import ToyEngine
@@ -27,6 +30,14 @@ def alone(prompt: str) -> str:
 def shared_with(lead: str, prompt: str) -> str:
     """The digest of a picture whose shared steps were run with the lead's words."""
     return asyncio.run(_draw(lead, prompt))
+
+
+def digest_of(picture: Path) -> str:
+    """Of a file's pixels; '' where there is none."""
+    if not picture.exists():
+        return ""
+    with Image.open(picture) as image:
+        return pixels_sha256(image.convert("RGB").tobytes())
 
 
 async def _draw(lead: str, prompt: str) -> str:

@@ -1,6 +1,6 @@
-"""One cycle with real daemons: ask, let the fault happen, have all run again, and hold what came against the promises.
+"""One cycle with real daemons: ask, let the fault happen, and have all run again.
 
-Never here: what a cycle consists of (`cycle.py`), or what is printed of it (`record.py`).
+Never here: what a cycle consists of (`cycle.py`), or whether what came of it is right (`judging.py`).
 """
 
 import time
@@ -12,19 +12,20 @@ from pathlib import Path
 from peerd.demo.cluster import Cluster
 from peerd.demo.nodes import NodeProcess
 from peerd_protocol.errors import PeerdError
-from peerd_protocol.notices import Failed, Finished, PlanMade
+from peerd_protocol.notices import PlanMade
 from tests.soak import pictures
 from tests.soak.cycle import NAMES, Cycle, Role
 from tests.soak.every_step import Pictures, lose_executor
 from tests.soak.faults import BLOCKS, SILENCING
 from tests.soak.house import House
+from tests.soak.judging import judge
 from tests.soak.record import Outcome
 from tests.soak.watching import GIVEN_UP_S, replaced_s
-from tests.world.asking import TOY, Asked, ask, open_requests_of, results_of, until
+from tests.world.asking import TOY, Asked, ask, open_requests_of, until
 
 STEP_SLOWDOWN = 10.0
 """A toy step takes 0.2 s then, so that a run has a middle."""
-PLAN_S, COMPANY_S, SETTLED_S_MAX, TOLD_S = 2.0, 4.0, 90.0, 5.0
+PLAN_S, COMPANY_S, SETTLED_S_MAX = 2.0, 4.0, 90.0
 
 
 def trio(folder: Path, environment: Mapping[str, str]) -> Cluster:
@@ -43,24 +44,16 @@ def play(house: House, cycle: Cycle) -> Outcome:
         _settle(house.cluster)
     except (AssertionError, PeerdError) as error:
         violations.append(str(error))
-    endings = [_ending(one) for one in asked]
-    refused = sum(cycle.fault == "disk full" and _tells_of_the_disk(ending) for ending in endings)
-    kept = {node.name: results_of(node) for node in house.cluster.nodes}
-    delivered = sum(one.request in kept[one.node.name] for one in asked)
-    for one, ending in zip(asked, endings, strict=True):
-        if one.request in kept[one.node.name]:
-            violations += _judge(one, ending, *kept[one.node.name][one.request], cycle)
-        elif not (cycle.fault == "disk full" and _tells_of_the_disk(ending)):
-            violations.append(f"{one.request} at {one.node.name} has no picture: {ending or one.broken}")
+    judgement = judge(house.cluster, cycle, asked)
     return Outcome(
         seed=cycle.seed,
         what=cycle.what,
         accepted=len(asked),
-        delivered=delivered,
-        refused=refused,
+        delivered=judgement.delivered,
+        refused=judgement.refused,
         replaced_s=took_s,
         seconds=time.monotonic() - began_s,
-        violations=(*violations, *_traces(house, bugs)),
+        violations=(*violations, *judgement.violations, *_traces(house, bugs)),
     )
 
 
@@ -133,32 +126,3 @@ def _settle(cluster: Cluster) -> None:
 
 def _is_through(node: NodeProcess) -> bool:
     return not open_requests_of(node)
-
-
-def _ending(one: Asked) -> Finished | Failed | None:
-    """What was told in the end, if the daemon lived to tell it."""
-    if one.broken:
-        return one.tale.ended
-    try:
-        return one.ended(TOLD_S)
-    except AssertionError:
-        return None
-
-
-def _tells_of_the_disk(ending: Finished | Failed | None) -> bool:
-    return isinstance(ending, Failed) and ("full" in ending.reason or "can not be written" in ending.reason)
-
-
-def _judge(one: Asked, ending: Finished | Failed | None, picture: Path, pixels: str, cycle: Cycle) -> list[str]:
-    """Whether what was kept was told, lies where it should, and is a picture that its plan promises."""
-    found = [] if picture.exists() else [f"{picture} is gone"]
-    if isinstance(ending, Failed) or (ending is not None and ending.pixels_sha256 != pixels):
-        found.append(f"{one.request} has a result, and another ending was told: {ending}")
-    company = {each.prompt for each in cycle.asks if each.grouped} - {one.tale.prompt}
-    own, shared = pictures.alone(one.tale.prompt), {pictures.shared_with(lead, one.tale.prompt) for lead in company}
-    if ending is None:  # its last plan went unheard
-        promised = {own, *shared}
-    else:
-        plan = one.tale.plan
-        promised = shared if one.tale.shared_steps and plan is not None and not plan.leads else {own}
-    return found if pixels in promised else [*found, f"{one.request}, {one.tale.prompt!r}, is no promised picture"]

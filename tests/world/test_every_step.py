@@ -11,7 +11,7 @@ from peerd.demo.cluster import Cluster
 from tests.soak.every_step import Pictures, lose_executor, three, undisturbed
 
 STEP_S = 0.2
-"""A spare is due after five seconds of work; the only one here is left where late requests may begin: at step six."""
+"""A spare is due after five seconds of work; those of this run are left where late requests may begin, sooner."""
 
 
 @pytest.fixture(scope="module")
