@@ -1,8 +1,7 @@
 """How all tests are run: two at a time where they may be, and without a stopwatch.
 
-Most stories with real daemons stay in one worker, one after another, as they share a cluster of real engines or lean on
-how long things take; the engine's tests stay together for the models they loaded. Every other file may go to whoever is
-free.
+Stories with real daemons stay in one worker, one after another, as they share a host's mDNS and a cluster of real
+engines; the engine's tests stay together for the models they loaded. Every other file may go to whoever is free.
 """
 
 from pathlib import Path
@@ -15,8 +14,6 @@ from xdist.scheduler import LoadScopeScheduling
 HERE = Path(__file__).parent
 TOGETHER = ("world", "engine")
 """Rooms that take longest go first, so that the rest fills the gaps."""
-ANYWHERE = ("test_bad_words.py", "test_commands.py", "test_daemon_trouble.py", "test_examples.py")
-"""Stories with daemons of their own that a busy machine makes no different."""
 QUIET = ("test_measuring.py", "test_negotiation.py")
 """Stories of who is faster are told last, when the other worker is through with its part."""
 
@@ -26,8 +23,8 @@ settings.load_profile("patient")
 
 def together(test: str) -> str:
     """The room whose tests a test file stays with, or ''. The file is given as a path from the project's root."""
-    path = Path(test)
-    return path.parts[1] if path.parts[1] in TOGETHER and path.name not in ANYWHERE else ""
+    room = Path(test).parts[1]
+    return room if room in TOGETHER else ""
 
 
 class Rooms(LoadScopeScheduling):

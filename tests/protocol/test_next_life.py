@@ -5,6 +5,7 @@ Never here: an executor that dies over shared steps (`test_resuming`).
 
 from peerd_protocol.events import Cancelled
 from peerd_protocol.ids import RequestId
+from peerd_protocol.messages import HandoffBegin
 from peerd_protocol.notices import Finished
 from tests.protocol.little_world import LittleWorld, picture_request
 
@@ -81,3 +82,20 @@ def test_progress_that_can_not_be_read_is_begun_anew() -> None:
     world.run_until(lambda: PICTURE in world["ann"].pictures)
     assert world["ann"].denoised[0].start is None
     assert world["ann"].pictures[PICTURE] == [b"noise->apple#41"]
+
+
+def test_a_member_that_comes_back_is_planned_anew_and_does_not_wait_for_what_was_handed_over_long_ago() -> None:
+    """Its checkpoint came before it died, and the executor, which still tries to reach another, has no other for it."""
+    names = ("ann", "bob", "eve")
+    world = LittleWorld(*names)
+    world.loses = lambda sender, to, message: to == "eve" and isinstance(message, HandoffBegin)
+    assert world.elect() == "eve"
+    for name in names:
+        world.ask(name, picture_request(f"{name}'s", name, group_name="g", group_size=3, wait_ms=2_000))
+    own = RequestId("bob's")
+    world.run_until(lambda: any(order.stop is None for order, _ in world["bob"].works.values()))
+    world.kill("bob")
+    world.run(0.5)
+    world.boot("bob")
+    world.run_until(lambda: own in world["bob"].pictures, 12.0)
+    assert world["bob"].pictures[own] == [b"noise->bob's#41"]

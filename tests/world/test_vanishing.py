@@ -14,7 +14,7 @@ import pytest
 from peerd.demo.cluster import Cluster
 from peerd.store import Store
 from peerd_protocol.notices import LocalStep, PlanMade, SharedStep
-from tests.world.asking import TOY, Asked, ask, ask_together, end, pid_of, restart, until
+from tests.world.asking import TOY, Asked, ask, ask_together, end, open_requests_of, pid_of, restart, until
 
 APPLE, LEMON = "apple on table", "lemon on table"
 TOTAL, SHARED = 8, 4
@@ -53,6 +53,10 @@ def undisturbed(cluster: Cluster, alone: Alone) -> str:
 def both_run(cluster: Cluster, alone: Alone) -> None:
     restart(*(node for node in cluster.nodes if node.process is None))
     cluster.wait_for_leader(within_s=30.0)
+    for node in cluster.nodes:  # what an earlier story left open would come in between
+        for request in open_requests_of(node):
+            node.client.cancel(request)
+        until(lambda node=node: not open_requests_of(node), f"{node.name} has nothing to do")  # type: ignore[misc]
 
 
 def draw(cluster: Cluster, group: str) -> tuple[Asked, Asked]:

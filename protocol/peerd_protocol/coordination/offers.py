@@ -187,10 +187,15 @@ class Offers:
         return self.settle(now_s)
 
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
-        """What it was offered or ran goes on to the next, from its spare if there is one."""
+        """What it was offered or ran goes on to the next, from its spare if there is one.
+
+        What it ran of its own died with it: when it comes back, its origin has that planned anew.
+        """
         lost = [group for group in self._groups.values() if group.executor == peer]
-        for group in self._groups.values():
+        for group in list(self._groups.values()):
             group.lose(peer)
+            if group.told and not group.members and not self._branches(group):
+                del self._groups[group.id]
         actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
         return actions + self.settle(now_s)
 
