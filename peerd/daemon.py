@@ -50,6 +50,7 @@ from peerd.reception import Reception
 from peerd.runtime import Runtime, boot_time_s, looked_after
 from peerd.store import Store
 from peerd.works import Works
+from peerd_protocol.coordination import origin
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import CacheChanged, PeerClosed, PeerConnected, Profiled, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId
@@ -151,11 +152,14 @@ async def _composed(
             )
 
         boot = BootNonce(secrets.token_hex(16))
-        node = Node(identity.node, boot, store.recall(), profile(), settings.network.heartbeat_s, boot_time_s())
+        recalled = store.recall()
+        node = Node(identity.node, boot, recalled, profile(), settings.network.heartbeat_s, boot_time_s())
         runtime = Runtime(node)
         for number in (signal.SIGTERM, signal.SIGINT):  # before anyone is told that this node is ready
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         board = NoticeBoard()
+        for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
+            board.open_page(request)
         outbox = Outbox(store, registry, home / "pictures")
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max)
         runtime.post(CacheChanged(cache.entries()))

@@ -52,10 +52,8 @@ class Origin:
     def __init__(self, me: NodeId, recalled: Mapping[str, bytes], now_s: float) -> None:
         self._me = me
         self._open: dict[RequestId, _Open] = {}
-        for key, value in recalled.items():
-            if key.startswith(PREFIX):
-                request = msgspec.json.decode(value, type=Request)
-                self._open[request.id] = _Open(request, now_s, now_s)
+        for key in requests_in(recalled):
+            self._open[key] = _Open(msgspec.json.decode(recalled[PREFIX + key], type=Request), now_s, now_s)
 
     @property
     def open_requests(self) -> tuple[RequestId, ...]:
@@ -236,6 +234,11 @@ class Origin:
     def _fail(self, entry: _Open, reason: str) -> list[Action]:
         del self._open[entry.request.id]
         return [Forget(PREFIX + entry.request.id), Tell(entry.request.id, Failed(reason=reason))]
+
+
+def requests_in(recalled: Mapping[str, bytes]) -> list[RequestId]:
+    """The open requests of an earlier life."""
+    return [RequestId(key.removeprefix(PREFIX)) for key in recalled if key.startswith(PREFIX)]
 
 
 def _stays(request: Request, can_run: bool) -> bool:
