@@ -226,12 +226,6 @@ OF_RESULTS = (
         "if known is not None and plan.attempt <= known.attempt:",
     ),
     swap(
-        "bound part replaced by its origin",
-        RUNNER,
-        "if part is not None and part.bound:\n            return []\n        assignment",
-        "assignment",
-    ),
-    swap(
         "a group's seed is not its members'",
         "coordination/groups.py",
         "call=msgspec.structs.replace(request.call, seed=group.seed if shares else request.call.seed),",

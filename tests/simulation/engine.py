@@ -16,7 +16,8 @@ from tests.simulation.device import Device
 
 LEAVES_SOONER = 0.2
 """How often a probe finds that a member should leave."""
-START_S = 0.3
+START_STEPS = 3.0
+"""Its start takes as long as so many steps."""
 BROKE = "the engine broke"
 SILENT = "the engine said nothing"
 SPARE_SCALE = 10.0
@@ -86,7 +87,7 @@ class Engine:
         self.works[order.work] = _Work(order, step_of(order.start))
         if not self._turning:
             self._turning = True
-            self._clockwork.after(START_S * self._device.temper.step_s / 0.1, self._turn)
+            self._clockwork.after(START_STEPS * self._device.temper.step_s, self._turn)
 
     def halt(self, work: str) -> None:
         self.works.pop(work, None)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from peerd_protocol.actions import Action, Forget, Predict, Remember, Send
+from peerd_protocol.election import Role
 from peerd_protocol.events import Event, Ticked
 from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
 from peerd_protocol.messages import AnyMessage, Fenced, Heartbeat
@@ -30,7 +31,7 @@ class World(Protocol):
     def made(self, latent: bytes) -> None: ...
     def do(self, process: "Process", action: Action) -> None: ...
     def heard(self, process: "Process", sender: NodeId, message: AnyMessage, fenced: bool) -> None: ...
-    def turned(self, process: "Process", event: Event | None, actions: Collection[Action]) -> None: ...
+    def turned(self, process: "Process", event: Event | None) -> None: ...
     def wrote(self, process: "Process", batch: Collection[Write]) -> None: ...
 
 
@@ -56,8 +57,8 @@ class Process:
         self.led: Term | None = None
         self.led_before: Term | None = None
         """What it claimed before its last turn."""
-        self.seen: object = None
-        """Role and term as they were last looked at."""
+        self.seen: tuple[Role, Term | None, int] | None = None
+        """Role, term and the number of claims as they were last looked at."""
         self.greeted: dict[NodeId, BootNonce] = {}
         """Which life of each peer said hello last."""
         self.delivering: set[RequestId] = set()
@@ -125,7 +126,7 @@ class Process:
         if event is not None:
             actions += self.node.step(event)
         self._todo.extend(actions)
-        self._world.turned(self, event, actions)
+        self._world.turned(self, event)
 
     # ---- actions, in order ----
 

@@ -157,7 +157,7 @@ class World:
             self.terms.accepted(process, sender, message)
         self.requests.heard(process, sender, message)
 
-    def turned(self, process: Process, event: Event | None, actions: Collection[Action]) -> None:
+    def turned(self, process: Process, event: Event | None) -> None:
         process.led_before = process.led
         self.terms.turned(process)
         if process.led != process.led_before:
