@@ -89,11 +89,12 @@ class Shoal:
             self._lot_of |= dict.fromkeys(names, lot)
 
     def _may(self, one: RequestId) -> Callable[[RequestId], bool]:
-        """Which others may be near to one, as far as their scenes tell."""
-        if self._kinds[one] not in self._pool:
+        """Which others may be near to one, as far as their scenes tell; of one not in the pool nothing is known."""
+        kinds, pool = self._kinds, self._pool
+        if kinds[one] not in pool:
             return lambda _: True
-        kinds, linked = self._kinds, self._pool.linked(self._kinds[one])
-        return lambda other: kinds[other] in linked
+        linked = pool.linked(kinds[one])
+        return lambda other: kinds[other] in linked or kinds[other] not in pool
 
     def _divide(self) -> Iterator[Names]:
         """The lots; what no request came to or went from since is divided as before."""

@@ -104,6 +104,19 @@ def test_those_that_came_and_went_leave_no_trace(
     assert all(groups.group_of(name) == tree for tree in expected for name in tree.members)
 
 
+def test_a_crowd_that_shrank_to_one_lot_compares_a_new_scene_with_all_others() -> None:
+    many = [ask(f"r{number:02}", f"{THINGS[number % 12]} on the desk") for number in range(LOT_MAX + 12)]
+    groups = live(many)
+    groups.groups()
+    for request in many[20:]:
+        groups.remove(request.id)
+    late = ask("a", "white apple in the desk, high detail")
+    groups.insert(late)
+    expected = group([*many[:20], late])
+    assert any("a" in tree.members and len(tree.members) > 1 for tree in expected), "it is near to some"
+    assert groups.groups() == expected
+
+
 def far_scenes(count: int) -> list[Request]:
     """More requests than a lot holds, in scenes of a few that have nothing to do with each other."""
     scenes = ["on the table", "in the forest", "on the beach", "under the bridge", "in the kitchen", "on the roof"]
