@@ -4,7 +4,7 @@ import msgspec
 
 from peerd_protocol.events import Received
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, Chunk, HandoffBegin, RequestFailed, Submit
+from peerd_protocol.messages import AnyMessage, Chunk, GroupEnded, HandoffBegin, RequestFailed, Submit
 from tests.protocol.little_world import LittleWorld, picture_request
 
 APPLE = RequestId("apple")
@@ -26,6 +26,25 @@ def test_a_picture_that_was_given_up_is_made_again() -> None:
     world.run_until(lambda: APPLE in world["pi"].pictures, seconds_max=45.0)
     assert len(lost) == 13
     world.run_until_nothing_is_open()
+
+
+def test_it_is_made_again_though_the_leader_tells_the_same_plan() -> None:
+    """The leader never hears that the shared steps are through, so it repeats what it told when it is asked again."""
+    world = LittleWorld("ann", "pi", engineless=("pi",))
+    world.elect()
+    lost: list[AnyMessage] = []
+
+    def loses(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        if isinstance(message, HandoffBegin) and message.request == APPLE and len(lost) < 13:
+            lost.append(message)
+            return True
+        return isinstance(message, GroupEnded)
+
+    world.loses = loses
+    for name in (APPLE, "lemon"):
+        world.ask("pi", picture_request(name, "pi", group_name="fruit", group_size=2, wait_ms=2_000))
+    world.run_until(lambda: len(world["pi"].pictures) == 2, seconds_max=59.0)
+    assert len(lost) == 13
 
 
 def test_a_picture_that_came_damaged_is_made_again() -> None:

@@ -90,8 +90,10 @@ class Runner:
         self._stale = [key for key in recalled if key.startswith((PREFIX, PROGRESS)) and key not in kept]
         """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
+        self._painted = 0
+        """So many pictures; a second one of the same request is another handoff."""
         self._done: dict[RequestId, Attempt] = {}
-        """What it ran to the end. A greater attempt means that the picture never came to its origin."""
+        """What it ran to the end, and of which attempt: another checkpoint of that one comes too late."""
 
     @property
     def going_on(self) -> frozenset[RequestId]:
@@ -110,7 +112,7 @@ class Runner:
         actions: list[Action] = []
         for assignment in plan.assignments:
             known = self._parts.get(assignment.request)
-            if assignment.runner != self._me or plan.attempt <= self._done.get(assignment.request, BEFORE_ALL):
+            if assignment.runner != self._me:
                 continue
             if known is not None and (known.bound or plan.attempt <= known.attempt):
                 continue
@@ -125,7 +127,8 @@ class Runner:
                 plan=heard,
             )
             self._parts[assignment.request] = part
-            if plan.shared_steps == 0:
+            # Told again of what it has run to the end: the picture never came to whoever asked, and no checkpoint will.
+            if plan.shared_steps == 0 or self._done.get(assignment.request) == plan.attempt:
                 actions += self._bind(part)
         return actions
 
@@ -299,8 +302,9 @@ class Runner:
         if part is None:
             return []
         request = part.assignment.request
+        self._painted += 1
         begin = HandoffBegin(
-            handoff=HandoffId(f"picture/{part.group}/{part.attempt.number}/{request}"),
+            handoff=HandoffId(f"picture/{part.group}/{part.attempt.number}/{request}/{self._painted}"),
             what="picture",
             request=request,
             group=part.group,
