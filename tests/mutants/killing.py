@@ -15,7 +15,8 @@ from time import perf_counter
 from tests.mutants.hunt import broken
 from tests.mutants.mutant import ROOT, Mutant
 
-SECONDS_MAX = 280.0
+SECONDS_MAX = 900.0
+"""A hunt takes a minute at most on a quiet core; a host may be anything but quiet."""
 
 
 @dataclass(frozen=True, slots=True)
