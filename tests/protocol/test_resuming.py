@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from peerd_protocol import codec
 from peerd_protocol.actions import Denoise
-from peerd_protocol.events import Cancelled
+from peerd_protocol.events import Cancelled, Received
 from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import Answer, AnyMessage, Chunk, Offer, StandsBy
+from peerd_protocol.messages import Answer, AnyMessage, Bereft, Chunk, Offer, PlanTold, StandsBy
 from peerd_protocol.notices import PlanMade, WentAlone
+from peerd_protocol.plan import GroupPlan
 from tests.protocol.little_world import LittleWorld, draft, picture_request
 
 SHARED = 8
@@ -236,3 +237,27 @@ def test_a_group_that_everyone_has_left_is_offered_to_nobody_any_more() -> None:
     world.run(5.0)
     assert offered and all(offer.receivers for offer in offered)
     world.run_until_nothing_is_open()
+
+
+def test_nobody_but_a_waiting_runner_can_take_a_group_from_its_executor() -> None:
+    """kim is no member; what it says of the plan is not believed."""
+    world = world_of("ann", "bob", "eve", "kim", executor="bob")
+    told: list[GroupPlan] = []
+
+    def listen(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        if isinstance(message, PlanTold):
+            told.append(message.plan)
+        return False
+
+    world.loses = listen
+    leader = world.elect()
+    assert leader == "kim"
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "bob", 3))
+    cry = Bereft(plan=told[0], reason="as I say")
+    world.tell(leader, Received(NodeId("kim"), cry))
+    world.run(0.2)
+    assert step_of(world, "bob") > 3, "it runs on"
+    world.tell(leader, Received(NodeId("eve"), cry))
+    world.run(0.2)
+    assert step_of(world, "bob") == 0, "a member is believed"

@@ -12,9 +12,7 @@ import psutil
 
 from peerd.demo.nodes import NodeProcess
 from tests.soak.cycle import Fault
-from tests.world.asking import end, pid_of, restart
-
-NOTHING_FITS = 0
+from tests.world.asking import end, full_disk, pid_of, restart
 
 
 @contextmanager
@@ -51,18 +49,6 @@ def on_a_new_port(node: NodeProcess) -> Iterator[None]:
     with killed(node):
         pass
     yield
-
-
-@contextmanager
-def full_disk(node: NodeProcess) -> Iterator[None]:
-    """The kernel refuses every write, as a full disk does."""
-    daemon = psutil.Process(pid_of(node))
-    before = daemon.rlimit(psutil.RLIMIT_FSIZE)
-    daemon.rlimit(psutil.RLIMIT_FSIZE, (NOTHING_FITS, before[1]))
-    try:
-        yield
-    finally:
-        daemon.rlimit(psutil.RLIMIT_FSIZE, before)
 
 
 BLOCKS: dict[Fault, Callable[[NodeProcess], AbstractContextManager[None]]] = {

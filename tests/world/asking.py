@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -212,6 +212,18 @@ def _runs(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+@contextmanager
+def full_disk(node: NodeProcess) -> Iterator[None]:
+    """The kernel refuses the daemon every write (RLIMIT_FSIZE, set from outside), as a full disk does; Linux alone."""
+    daemon = psutil.Process(pid_of(node))
+    before = daemon.rlimit(psutil.RLIMIT_FSIZE)
+    daemon.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        daemon.rlimit(psutil.RLIMIT_FSIZE, before)
 
 
 # ---- the command line ------------------------------------------------------------------------------------------

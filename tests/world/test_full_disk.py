@@ -7,20 +7,17 @@ disk does, without filling one. Toy engines. Never here: other trouble of a daem
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psutil
 import pytest
 
 from peerd.demo.cluster import Cluster
 from peerd.demo.nodes import NodeProcess
 from peerd_protocol.notices import Failed, Finished, LocalStep, PlanMade
-from tests.world.asking import TOY, ask, ask_together, begin, peerd, pid_of, promises_of, the_sentence
+from tests.world.asking import TOY, ask, ask_together, begin, full_disk, peerd, promises_of, the_sentence
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets one process limit another")
 
 SLOW = {**TOY, "PEERD_ENGINE_SLOWDOWN": "10"}
-NOTHING_FITS = 0
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +27,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         pair.pair_all()
         pair.wait_for_leader()
         yield pair
-
-
-@contextmanager
-def full_disk(node: NodeProcess) -> Iterator[None]:
-    daemon = psutil.Process(pid_of(node))
-    before = daemon.rlimit(psutil.RLIMIT_FSIZE)
-    daemon.rlimit(psutil.RLIMIT_FSIZE, (NOTHING_FITS, before[1]))
-    try:
-        yield
-    finally:
-        daemon.rlimit(psutil.RLIMIT_FSIZE, before)
 
 
 def lives_on(node: NodeProcess) -> None:

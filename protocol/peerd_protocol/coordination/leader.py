@@ -117,7 +117,7 @@ class Leader:
     def bereft(self, sender: NodeId, message: Bereft, now_s: float) -> list[Action]:
         """A runner waits in vain for its executor."""
         if self._offers.knows(message.plan.group):
-            return self._offers.bereft(message.plan, message.reason, now_s)
+            return self._offers.bereft(sender, message.plan, message.reason, now_s)
         self._rescues.bereft(sender, message.plan, now_s)
         return []
 

@@ -166,10 +166,12 @@ class Offers:
         if group is not None and (group.standby, group.attempt) == (sender, message.offer.attempt) and message.step:
             group.spare = Spare(sender, message.step)
 
-    def bereft(self, plan: GroupPlan, reason: str, now_s: float) -> list[Action]:
+    def bereft(self, sender: NodeId, plan: GroupPlan, reason: str, now_s: float) -> list[Action]:
         """A runner has waited in vain for this attempt: it is over, though its executor may live."""
         group = self._groups.get(plan.group)
-        if group is None or not group.told or (group.executor, group.attempt) != (plan.executor, plan.attempt):
+        if group is None or not group.told or sender not in group.runners.values():
+            return []
+        if (group.executor, group.attempt) != (plan.executor, plan.attempt):
             return []
         stopped = Send(plan.executor, StandDown(group=group.id, attempt=group.attempt))
         return [stopped, *self._next(group, f"{plan.executor}: {reason}", now_s)]
