@@ -123,7 +123,10 @@ def test_a_daemon_that_dies_is_one_sentence_and_everything_is_cleaned_up(tmp_pat
 
 
 def test_whoever_runs_the_shared_steps_is_killed_and_the_pictures_stay_the_same(tmp_path: Path) -> None:
+    stale = tmp_path / "apple-on-table-again.png"
+    stale.write_bytes(b"of an earlier demo")
     told = play("--kill", "--nodes", "3", "--out", str(tmp_path), PEERD_ENGINE_SLOWDOWN="6")
+    assert stale.read_bytes().startswith(b"\x89PNG")
     cut = told["power_cut"]
     assert 1 <= cut["after_step"] < 5
     assert cut["successor"] in set(told["nodes"]) - {cut["killed"]}
