@@ -26,6 +26,7 @@ from peerd.outbox import Outbox
 from peerd.pairing_news import Approve, Joined, PairingNews
 from peerd.planning import preview
 from peerd.planning.allowance import Allowance
+from peerd.planning.nearness import is_read_by_the_model
 from peerd.planning.settings import PlanSettings
 from peerd.runtime import Runtime, looked_after
 from peerd.track_record import LAST, track_record
@@ -99,7 +100,7 @@ class Reception:
 
     async def _embedded(self, request: Request) -> Request:
         """With the model's own reading of the prompt, if it is loaded and free: it knows more than simple words do."""
-        if self.engine.loaded != request.call.model or self.works.queued_steps or request.share != "prompt":
+        if not is_read_by_the_model(request) or self.engine.loaded != request.call.model or self.works.queued_steps:
             return request
         try:
             async with asyncio.timeout(EMBED_S_MAX):

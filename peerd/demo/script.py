@@ -117,9 +117,15 @@ def _warm(script: Script, cluster: Cluster) -> float:
     began_s = time.monotonic()
     wish = Wish(prompt=script.prompts[0], steps=min(WARM_STEPS, script.steps), shared=0, seed=script.seed)
     finish_all(cluster, [errand(wish, node) for node in cluster.nodes])
-    while not _are_measured(cluster.views()) and time.monotonic() - began_s < WARMING_S_MAX:
-        time.sleep(POLL_S)
+    wait_until_measured(cluster)
     return time.monotonic() - began_s
+
+
+def wait_until_measured(cluster: Cluster) -> None:
+    """At most `WARMING_S_MAX` seconds."""
+    deadline_s = time.monotonic() + WARMING_S_MAX
+    while not _are_measured(cluster.views()) and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
 
 
 def _are_measured(views: Sequence[NodeView]) -> bool:

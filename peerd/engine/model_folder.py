@@ -7,6 +7,7 @@ models are kept or fetched from.
 import hashlib
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -42,30 +43,40 @@ def model_digest(folder: Path, cache_folder: Path | None = None) -> str:
     known = _read(cache)
     fresh: dict[str, _Known] = {}
     whole = hashlib.sha256(b"peerd model\0")
-    for path in _files(folder):
-        stat = path.stat()
-        key = str(path.resolve())
+    for name, file in _files(folder):
+        stat = file.stat()
+        key = str(Path(file).resolve()) if file.is_symlink() else file.path
         entry = known.get(key)
         if entry is None or (entry.size, entry.changed_ns) != (stat.st_size, stat.st_mtime_ns):
-            entry = _Known(stat.st_size, stat.st_mtime_ns, _digest(path))
+            entry = _Known(stat.st_size, stat.st_mtime_ns, _digest(Path(file)))
         fresh[key] = entry
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{entry.digest}\n".encode())
+        whole.update(f"{name}\0{entry.digest}\n".encode())
     if cache is not None and fresh.items() - known.items():
         _write(cache, {**known, **fresh})
     return whole.hexdigest()
 
 
-def _files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        measured = path == folder / CALIBRATION_FILE
-        if path.suffix in _SUFFIXES and not hidden and not measured and path.is_file():
-            found.append(path)
+def _files(folder: Path) -> list[tuple[str, os.DirEntry[str]]]:
+    """The files that are the model, by name as the wire spells it, since the order of a folder is the file system's."""
+    found: list[tuple[str, os.DirEntry[str]]] = []
+    for name, file in _below(folder.resolve()):
+        if name.endswith(_SUFFIXES) and name != CALIBRATION_FILE and file.is_file():
+            found.append((name, file))
             if len(found) > FILES_MAX:
                 raise LocalError(f"{folder} holds more than {FILES_MAX} files; it is not one model's folder.")
-    # By name as the wire spells it, since the order of a folder is the file system's own.
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(found, key=lambda one: one[0])
+
+
+def _below(folder: Path | str, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All that is not hidden. Every request looks through it, and `Path.rglob` takes four times as long."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield prefix + entry.name, entry
 
 
 def _digest(path: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from peerd.planning.grouping import cannot_link
-from peerd.planning.similarity import Reading, read, similarity
+from peerd.planning.similarity import Reading, frame_of, read, similarity
 from peerd.planning.split import total_of
 from peerd_protocol.plan import Request
 
@@ -33,6 +33,14 @@ class Asked:
 
 def asked(request: Request) -> Asked:
     return Asked(request, read(request.call.prompt, request.embedding), total_of(request.call))
+
+
+def is_read_by_the_model(request: Request) -> bool:
+    """Whether the embedding of its prompt would say more than its words do.
+
+    It orders pairs by how much they may share: who named that number has an answer, unless nobody knows the words.
+    """
+    return request.share == "prompt" and (request.shared is None or not frame_of(request.call.prompt).known)
 
 
 def one_picture(first: Asked, second: Asked) -> bool:

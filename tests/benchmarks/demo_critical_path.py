@@ -18,12 +18,12 @@ from pathlib import Path
 from peerd.api.desk import Wish
 from peerd.demo.cluster import NAMES, Cluster
 from peerd.demo.nodes import NodeProcess
-from peerd.demo.script import FOUR_FRUITS
+from peerd.demo.script import FOUR_FRUITS, wait_until_measured
 from peerd_protocol.notices import AnyNotice, Failed, Finished, HandedOff, LocalStep, PlanMade, SharedStep
 from tests.goals import verdict
 
 STEPS, SHARED, SEED = 11, 5, 41
-RUNS = 5
+RUNS = 9
 GOAL = 1.05
 
 
@@ -51,6 +51,7 @@ def main() -> int:
         cluster.pair_all()
         cluster.wait_for_leader(within_s=60.0)
         _draw(cluster, "warming", steps=3, shared=0)
+        wait_until_measured(cluster)
         ratios = []
         for number in range(RUNS):
             began_s = time.monotonic()
