@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test simulate mutants soak setup bench quality clean
+.PHONY: demo test simulate mutants soak fuzz setup bench quality clean
 
 setup: $(READY)
 
@@ -46,6 +46,11 @@ MINUTES ?= 5
 soak: $(READY)
 	@PYTHONPATH=.:protocol $(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(STEP),--step $(STEP)) \
 		$(if $(filter command line,$(origin FIRST_SEED)),--first $(FIRST_SEED)) $(if $(CYCLES),--cycles $(CYCLES))
+
+# Mutated bytes at every door that strangers, peers and old files come through: RUNS at each, earlier ones counted.
+RUNS ?= 10000000
+fuzz: $(READY)
+	@PYTHONPATH=.:protocol $(BIN)/python -m tests.fuzzing --runs $(RUNS)
 
 bench: $(READY)
 	@missed=""; for script in tests/benchmarks/*.py; do \

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from peerd.eviction import Weight, make_room, priority
+from peerd_protocol.errors import UNREADABLE
 from peerd_protocol.plan import CacheEntry
 
 log = logging.getLogger("peerd.cache")
@@ -223,7 +224,7 @@ def _unsealed(sealed: bytes) -> Kept | None:
         return None
     try:
         return msgspec.json.decode(note, type=Kept)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from peerd_protocol.errors import FrameError, LocalError
+from peerd_protocol.errors import UNREADABLE, FrameError, LocalError
 from peerd_protocol.plan import SIDE_PIXELS_MAX, Call
 
 MAGIC = b"PEERDPX1"
@@ -95,7 +95,7 @@ def unpack(data: bytes) -> Picture:
         raise FrameError(f"The picture's header says it has {length} bytes; {HEADER_BYTES_MAX} are allowed.")
     try:
         header = msgspec.json.decode(data[start : start + length], type=_Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FrameError(f"The picture's header can not be read: {error}.") from error
     picture = header.picture
     if not (1 <= picture.width <= SIDE_PIXELS_MAX and 1 <= picture.height <= SIDE_PIXELS_MAX):

@@ -31,7 +31,7 @@ from peerd.api.wire import (
     Submitted,
     Trouble,
 )
-from peerd_protocol.errors import LocalError, PeerdError
+from peerd_protocol.errors import UNREADABLE, LocalError, PeerdError
 from peerd_protocol.ids import RequestId
 
 INVITE_MINUTES_MAX = 10.0
@@ -156,7 +156,7 @@ async def _body(request: Request, kind: type[Body]) -> Body:
             raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes.")
     try:
         return msgspec.json.decode(bytes(body), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise LocalError(f"The request's body can't be used: {error}.") from error
 
 

@@ -30,7 +30,7 @@ from peerd.api.wire import (
     Submitted,
     Trouble,
 )
-from peerd_protocol.errors import LocalError, PeerdError
+from peerd_protocol.errors import UNREADABLE, LocalError, PeerdError
 from peerd_protocol.ids import RequestId
 from peerd_protocol.notices import AnyNotice
 
@@ -174,5 +174,5 @@ def _pairing_decoder() -> "msgspec.json.Decoder[PairingLine]":
 def _trouble(body: bytes, status: int) -> str:
     try:
         return msgspec.json.decode(body, type=Trouble).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return f"The daemon answered with status {status} and no reason; its log may say more."

@@ -25,7 +25,7 @@ from peerd.planning.calibration import Calibration, Row, dump, parse
 from peerd.planning.calibration_pairs import Pair, choose, prompts
 from peerd.planning.fitting import Outcome, fit
 from peerd.planning.similarity import read, similarity
-from peerd_protocol.errors import LocalError
+from peerd_protocol.errors import UNREADABLE, LocalError
 from peerd_protocol.plan import Call, Quality
 from peerd_protocol.schedulers import calls_per_run
 
@@ -186,7 +186,7 @@ def _read(notebook: Path) -> dict[Key, Measured]:
     found: dict[Key, Measured] = {}
     with contextlib.suppress(FileNotFoundError):
         for line in notebook.read_bytes().splitlines():
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(*UNREADABLE):
                 one = msgspec.json.decode(line, type=Measured)
                 found[one.scheduler, one.steps, one.first, one.second, one.seed] = one
     return found

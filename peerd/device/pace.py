@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from peerd_protocol.errors import UNREADABLE
 from peerd_protocol.plan import Call
 from peerd_protocol.profile import Pace
 
@@ -95,7 +96,7 @@ class Paces:
         for model, kept in (shelf.paces() if shelf else {}).items():
             try:
                 self._known[model] = msgspec.msgpack.decode(kept, type=Known)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue  # of another version; it is learnt again with the next picture
 
     def learn(self, done: Finished) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from peerd.engine.port import Look
 from peerd_protocol.checkpoint import CHECKPOINT_BYTES_MAX
-from peerd_protocol.errors import FrameError
+from peerd_protocol.errors import UNREADABLE, FrameError
 from peerd_protocol.plan import Call, Leave
 
 FRAME_BYTES_MAX = CHECKPOINT_BYTES_MAX + 64 * 1024
@@ -186,7 +186,7 @@ def read_answer(body: bytes) -> Answer:
     """The answer in a frame's body."""
     try:
         return _answers.decode(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise FrameError(f"The engine said something that is no answer: {error}.") from None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from peerd_protocol.errors import LocalError
+from peerd_protocol.errors import UNREADABLE, LocalError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / "embedded"
 """The model that ships with peerd, so that everything runs with no download."""
@@ -93,7 +93,7 @@ def _read(cache: Path | None) -> dict[str, _Known]:
         if cache is None or cache.stat().st_size > CACHE_BYTES_MAX:
             return {}
         return msgspec.json.decode(cache.read_bytes(), type=dict[str, _Known])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return {}
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from peerd.network.secret_files import read_secret, write_secret
 from peerd_protocol.bounds import CERTIFICATES_MAX, PORT_MAX
-from peerd_protocol.errors import LocalError
+from peerd_protocol.errors import UNREADABLE, LocalError
 from peerd_protocol.ids import NodeId
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class AddressBook:
             if body is not None:
                 kept = msgspec.msgpack.decode(body, type=_Kept)
                 self._addresses = {NodeId(node): address for node, address in kept.addresses.items()}
-        except (LocalError, msgspec.DecodeError) as error:
+        except (LocalError, *UNREADABLE) as error:
             log.warning("starting without remembered addresses: %s", error)
 
     def known(self) -> list[tuple[NodeId, str, int]]:

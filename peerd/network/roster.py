@@ -35,7 +35,7 @@ from peerd_protocol.certificates import (
     revocation_bytes,
     roster_digest,
 )
-from peerd_protocol.errors import FrameError, LocalError, RemoteError
+from peerd_protocol.errors import UNREADABLE, FrameError, LocalError, RemoteError
 from peerd_protocol.ids import NodeId
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Roster:
             return roster
         try:
             roster = cls(path, identity, msgspec.msgpack.decode(body, type=_Kept))
-        except (msgspec.DecodeError, FrameError) as error:
+        except (*UNREADABLE, FrameError) as error:
             raise damaged(path) from error
         if identity.node not in roster._members and identity.node not in roster._revoked:
             raise LocalError(f"{path} belongs to another device than identity.key beside it; move one of them away.")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from peerd_protocol.errors import LocalError
+from peerd_protocol.errors import UNREADABLE, LocalError
 from peerd_protocol.plan import Quality
 from peerd_protocol.schedulers import calls_per_run
 
@@ -107,7 +107,7 @@ def parse(data: bytes) -> Calibration:
         raise LocalError(f"A calibration of {len(data)} bytes is larger than any; {advice}.")
     try:
         found = msgspec.json.decode(data, type=Calibration)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise LocalError(f"The calibration is not readable ({error}); {advice}.") from None
     if found.version != VERSION:
         raise LocalError(f"The calibration has version {found.version}, this peerd reads {VERSION}; {advice}.")

@@ -1,5 +1,12 @@
 """Whose fault an error is. Never here: what to print; the message passed in already says what to do next."""
 
+from typing import Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises of bytes that are not what they should be: text that is no UTF-8 is no error of msgspec's."""
+
 
 class PeerdError(Exception):
     """Any error of ours. Its text is one sentence a person can act on."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from peerd_protocol.actions import Remember
-from peerd_protocol.errors import LocalError
+from peerd_protocol.errors import UNREADABLE, LocalError
 from peerd_protocol.ids import BootNonce, NodeId, Term
 
 HIGHEST_KEY = "term/highest"
@@ -41,7 +41,7 @@ class Terms:
             accepted = recalled.get(ACCEPTED_KEY)
             self.accepted = None if accepted is None else msgspec.json.decode(accepted, type=Term)
             highest = msgspec.json.decode(recalled.get(HIGHEST_KEY, b"0"), type=int)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             text = f"The stored term is damaged ({error}); move the state folder away to start anew."
             raise LocalError(text) from None
         self.highest = max(highest, self.accepted.counter if self.accepted is not None else 0)
