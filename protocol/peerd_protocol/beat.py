@@ -22,6 +22,10 @@ class Beat:
         """Whether everyone is to hear from us."""
         return now_s >= self._at_s
 
+    def is_quiet(self, connections: frozenset[NodeId], now_s: float) -> bool:
+        """Whether there is nothing to say to anyone: so it is in nearly every tick."""
+        return now_s < self._at_s and connections == self._greeted
+
     def receivers(self, connections: frozenset[NodeId], now_s: float, interval_s: float) -> list[NodeId]:
         """Who gets a heartbeat now, in a fixed order. Asking counts as sending."""
         due = self.is_due(now_s)

@@ -66,8 +66,10 @@ class Election:
         self.me, self.boot = me, boot
         self.role = Role.JOIN
         self._terms = Terms(me, boot, recalled)
-        self._interval_s = interval_s
+        self._mains_interval_s = interval_s
         self._profile = Profile(model="")
+        self.interval_s = own_interval_s(interval_s, self._profile.power)
+        """This node's own H."""
         self._roster_digest = b""
         self._joined_s = self._ticked_s = now_s
         self._beat = Beat(now_s)
@@ -91,14 +93,8 @@ class Election:
     @property
     def leader(self) -> NodeId | None:
         """Who leads this node now: itself, a living leader, or nobody."""
-        if self.role in (Role.LEAD, Role.FOLLOW) and self.term is not None:
-            return self.term.leader
-        return None
-
-    @property
-    def interval_s(self) -> float:
-        """This node's own H."""
-        return own_interval_s(self._interval_s, self._profile.power)
+        term, role = self._terms.accepted, self.role
+        return term.leader if term is not None and (role is Role.FOLLOW or role is Role.LEAD) else None
 
     @property
     def rank(self) -> Rank:
@@ -122,6 +118,7 @@ class Election:
         """Time passed: act on what is due, and send heartbeats."""
         gap_s, self._ticked_s = now_s - self._ticked_s, now_s
         self._profile, self._roster_digest = profile, roster_digest
+        self.interval_s = own_interval_s(self._mains_interval_s, profile.power)
         if slept(gap_s, self.interval_s):
             self._become_joiner(now_s)
         actions: list[Action] = []
@@ -198,12 +195,13 @@ class Election:
 
     def _step_follower(self, now_s: float, membership: Membership) -> list[Action]:
         """The leader is dead by silence, or its process is known to be gone."""
-        assert self.leader is not None, "a follower has accepted a term"
-        state = membership.peer(self.leader, now_s)
+        assert self.term is not None, "a follower has accepted a term"
+        leader = self.term.leader
+        state = membership.known(leader)
         if state is None or state.ended is not None:
             return self._become_candidate(now_s, membership)
         if now_s - self._heard_leader_s > silence_s(state.interval_s, membership.patience(now_s)):
-            return self._become_candidate(now_s, membership, silent_leader=self.leader)
+            return self._become_candidate(now_s, membership, silent_leader=leader)
         return []
 
     def _step_candidate(self, now_s: float, membership: Membership) -> list[Action]:
@@ -290,7 +288,7 @@ class Election:
     # ---- candidates ask and are answered ----
 
     def _answer(self, sender: NodeId, preclaim: Preclaim, now_s: float, membership: Membership) -> list[Action]:
-        state = membership.peer(sender, now_s)
+        state = membership.known(sender)
         granted = state is not None and self._grants(rank_of(sender, state.profile), now_s, membership)
         if granted and state is not None:
             self._leave.give(rank_of(sender, state.profile), now_s)
@@ -345,8 +343,11 @@ class Election:
     # ---- heartbeats ----
 
     def _send_heartbeats(self, now_s: float, membership: Membership) -> list[Action]:
+        connections = membership.connections()
+        if self._beat.is_quiet(connections, now_s):
+            return []
         resigned = self._resign(now_s, membership) if self._beat.is_due(now_s) else []
-        receivers = self._beat.receivers(membership.connections(), now_s, self.interval_s)
+        receivers = self._beat.receivers(connections, now_s, self.interval_s)
         if not receivers:
             return resigned
         heartbeat = self._heartbeat(now_s, membership)

@@ -43,6 +43,8 @@ class PeerState:
     heard_s: float
     interval_s: float
     """Its H, as it announced it, within bounds."""
+    silence_s: float
+    """How long it may be silent, by that H, before it is dead."""
     status: Status
     ended: Status | None = None
     """Set when the peer ended otherwise than by silence: DEAD by a refused re-dial, or LEFT."""
@@ -81,7 +83,7 @@ class Membership:
     def __init__(self, me: NodeId) -> None:
         self._me = me
         self._peers: dict[NodeId, PeerState] = {}
-        self._connections: set[NodeId] = set()
+        self._connections: frozenset[NodeId] = frozenset()
         self._patience = Patience()
 
     # ---- what happened ----
@@ -101,18 +103,19 @@ class Membership:
         if known is not None and known.boot != heartbeat.boot:
             past_boots = (known.boot, *past_boots)[:PAST_BOOTS_MAX]
         interval_s = announced_interval_s(heartbeat.interval_ms)
-        self._peers[peer] = PeerState(heartbeat, now_s, interval_s, Status.ALIVE, past_boots=past_boots)
+        silent_s = silence_s(interval_s)
+        self._peers[peer] = PeerState(heartbeat, now_s, interval_s, silent_s, Status.ALIVE, past_boots=past_boots)
         return True
 
     def connected(self, peer: NodeId, now_s: float) -> None:
         """A channel to the peer is open. It counts as alive from its first heartbeat on."""
-        self._connections.add(peer)
+        self._connections |= {peer}
         if (known := self._peers.get(peer)) is not None:
             self._peers[peer] = replace(known, deaf_until_s=now_s)
 
     def closed(self, peer: NodeId, refused: bool, now_s: float) -> None:
         """The channel closed. Only a refused re-dial proves that the process is gone; else its silence will tell."""
-        self._connections.discard(peer)
+        self._connections -= {peer}
         known = self._peers.get(peer)
         if refused and known is not None and known.ended is None:
             self._peers[peer] = replace(known, ended=Status.DEAD, deaf_until_s=now_s + known.interval_s)
@@ -131,21 +134,26 @@ class Membership:
 
     def connections(self) -> frozenset[NodeId]:
         """Peers with an open channel, heard from or not."""
-        return frozenset(self._connections)
+        return self._connections
 
     def living(self, now_s: float) -> frozenset[NodeId]:
-        """Peers that are alive or suspect, without this node."""
+        """Peers that are alive or suspect, without this node. Asked of everyone in every tick, so it calls nobody."""
         patience = self._patience.factor(now_s)
-        return frozenset(peer for peer, state in self._peers.items() if not _is_gone(state, now_s, patience))
+        return frozenset(
+            [
+                peer
+                for peer, state in self._peers.items()
+                if state.ended is None and now_s - state.heard_s <= state.silence_s * patience
+            ]
+        )
 
     def peers(self, now_s: float) -> Mapping[NodeId, PeerState]:
         """Everyone ever heard from, with today's status."""
-        return {peer: replace(state, status=self._status(state, now_s)) for peer, state in self._peers.items()}
+        return {peer: self._today(state, now_s) for peer, state in self._peers.items()}
 
-    def peer(self, peer: NodeId, now_s: float) -> PeerState | None:
-        """One peer, with today's status."""
-        state = self._peers.get(peer)
-        return None if state is None else replace(state, status=self._status(state, now_s))
+    def known(self, peer: NodeId) -> PeerState | None:
+        """One peer as it was last heard of; `peers` has today's status."""
+        return self._peers.get(peer)
 
     def better_ranked(self, rank: Rank, now_s: float) -> int:
         """How many living peers would make a better leader than a node of this rank."""
@@ -181,15 +189,14 @@ class Membership:
             known.ended is None and self._status(known, now_s) is Status.DEAD
         )
 
+    def _today(self, state: PeerState, now_s: float) -> PeerState:
+        status = self._status(state, now_s)
+        return state if status is state.status else replace(state, status=status)
+
     def _status(self, state: PeerState, now_s: float) -> Status:
         if state.ended is not None:
             return state.ended
-        patience = self._patience.factor(now_s)
-        if _is_gone(state, now_s, patience):
+        patience, silent_s = self._patience.factor(now_s), now_s - state.heard_s
+        if silent_s > state.silence_s * patience:
             return Status.DEAD
-        return Status.SUSPECT if now_s - state.heard_s > suspicion_s(state.interval_s, patience) else Status.ALIVE
-
-
-def _is_gone(state: PeerState, now_s: float, patience: float) -> bool:
-    """Asked of every peer in every tick, so it says no more than that."""
-    return state.ended is not None or now_s - state.heard_s > silence_s(state.interval_s, patience)
+        return Status.SUSPECT if silent_s > suspicion_s(state.interval_s, patience) else Status.ALIVE

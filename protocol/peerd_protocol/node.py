@@ -12,7 +12,6 @@ Here lives who hears what: each event goes to the machines it concerns, what one
 over, and what a node says to itself never leaves it. Never here: a rule of any machine, a clock, a socket.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
@@ -150,11 +149,11 @@ class Node:
     def step(self, event: Event) -> list[Action]:
         """All that follows from one event, in the order in which it must be done."""
         actions: list[Action] = []
-        pending: deque[Event] = deque([event])
-        while pending:
-            for move in self._settle(self._react(pending.popleft())):
+        events = [event]
+        for each in events:  # what it says to itself is heard after what it heard before
+            for move in self._settle(self._react(each)):
                 if isinstance(move, Send) and move.to == self.me:
-                    pending.append(Received(self.me, move.message))
+                    events.append(Received(self.me, move.message))
                 else:
                     actions.append(move)
         return actions
@@ -245,10 +244,11 @@ class Node:
         # What an earlier boot was bound to is forgotten before this one binds anything.
         moves: list[Action | Order | Outcome] = [*self._runner.ticked(self.leader, now_s)]
         moves += [*self._elect(), *self._mourn(), *self._announce()]
+        leader, term = self.leader, self.term
         if self._led is not None:
             moves += self._leader.ticked(self.devices, self._led, now_s)
-        moves += self._holder.ticked(self.leader, self.term, now_s)
-        moves += self._standby.ticked(self.leader, now_s)
+        moves += self._holder.ticked(leader, term, now_s)
+        moves += self._standby.ticked(leader, now_s)
         moves += self._executor.ticked(now_s)
         resent, given_up = self._handoffs.ticked(now_s)
         return [*moves, *resent, *given_up]

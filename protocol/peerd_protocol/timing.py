@@ -109,9 +109,8 @@ class Patience:
         """Note a tick; `interval_s` is this node's own H."""
         gap_s = 0.0 if self._ticked_s is None else now_s - self._ticked_s
         self._ticked_s = now_s
-        factor = late_factor(gap_s, interval_s)
-        if factor > 1.0:
-            self._factor = max(factor, self.factor(now_s))
+        if gap_s > LATE_INTERVALS * interval_s:
+            self._factor = max(late_factor(gap_s, interval_s), self.factor(now_s))
             self._until_s = now_s + LATE_LASTS_INTERVALS * interval_s
 
     def factor(self, now_s: float) -> float:

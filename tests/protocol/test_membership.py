@@ -23,9 +23,7 @@ def beat(
 
 
 def status(members: Membership, now_s: float, peer: NodeId = ANN) -> Status:
-    state = members.peer(peer, now_s)
-    assert state is not None
-    return state.status
+    return members.peers(now_s)[peer].status
 
 
 def test_silence_makes_suspect_and_then_dead_by_the_senders_own_interval() -> None:
@@ -51,7 +49,7 @@ def test_who_only_connected_is_not_alive_yet() -> None:
     members.connected(ANN, 0.0)
     assert members.connections() == {ANN}
     assert members.living(0.0) == frozenset()
-    assert members.peer(ANN, 0.0) is None
+    assert members.known(ANN) is None
 
 
 @pytest.mark.parametrize("sequence", [5, 4])
@@ -67,7 +65,7 @@ def test_a_restart_counts_anew_and_late_words_of_the_old_life_are_dropped() -> N
     members.heard(ANN, beat(90), 0.0)
     assert members.heard(ANN, beat(1, SECOND), 1.0)
     assert not members.heard(ANN, beat(91), 1.1)
-    state = members.peer(ANN, 1.1)
+    state = members.known(ANN)
     assert state is not None and state.boot == SECOND
 
 

@@ -22,7 +22,8 @@ class Clockwork:
         heapq.heappush(self._queue, (time_s, self._order, what, about))
 
     def after(self, seconds: float, what: Callable[..., None], *about: object) -> None:
-        self.at(self.now_s + seconds, what, *about)
+        self._order += 1
+        heapq.heappush(self._queue, (self.now_s + seconds, self._order, what, about))
 
     def run(self, until_s: float) -> None:
         """Let everything happen that is due by then."""

@@ -295,8 +295,12 @@ def copied(thing: Any) -> Any:
     return copy
 
 
+LENGTHS = ("interval_s", "silence_s")
+"""How such names end that hold a length of time; all others with `_s` hold a point in it."""
+
+
 def key_of(thing: Any, now_s: float) -> Hashable:
-    """All that a thing holds, as a value; points in time, which our names tell by `_s`, as seconds from now."""
+    """All that a thing holds, as a value; points in time as seconds from now."""
     if isinstance(thing, dict):
         return tuple(sorted((key, key_of(value, now_s)) for key, value in thing.items()))
     if isinstance(thing, set):
@@ -307,6 +311,6 @@ def key_of(thing: Any, now_s: float) -> Hashable:
 
 
 def _relative(name: str, value: Any, now_s: float) -> Hashable:
-    if name.endswith("_s") and not name.endswith("interval_s") and isinstance(value, float):
+    if name.endswith("_s") and not name.endswith(LENGTHS) and isinstance(value, float):
         return round(max(value - now_s, -FORGOTTEN_S), 3)
     return key_of(value, now_s)

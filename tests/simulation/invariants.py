@@ -81,9 +81,9 @@ class Terms:
         node, name = process.node, process.device.name
         role, term = node.role, node.term
         seen = (role, term, len(self.claims))
-        if seen == process.seen:
-            return
         before, process.seen = process.seen, seen
+        if seen == before:
+            return
         if before is not None and before[0] is not role:
             self.changes[before[0], role] += 1
         revealed = self._revealed.get(name)

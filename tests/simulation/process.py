@@ -41,9 +41,11 @@ class WatchedNode(Node):
     hear: Callable[[NodeId, AnyMessage, bool], None]
 
     def _receive(self, sender: NodeId, message: AnyMessage) -> Moves:
+        if isinstance(message, Heartbeat):
+            return super()._receive(sender, message)
         listens = sender == self.me or self._handshakes.hears(sender)
         moves = list(super()._receive(sender, message))
-        if listens and not isinstance(message, Heartbeat):
+        if listens:
             fenced = any(isinstance(move, Send) and isinstance(move.message, Fenced) for move in moves)
             self.hear(sender, message, fenced)
         return moves
@@ -92,11 +94,12 @@ class Process:
         if self._going:
             return  # what an action led to at once waits until the actions before it are done
         self._going = True
-        while (self._todo or self._inbox) and not (self.dead or self._writing or self._stands_still()):
-            if self._todo:
+        todo, inbox = self._todo, self._inbox
+        while (todo or inbox) and not (self.dead or self._writing or self._stands_still()):
+            if todo:
                 self._do_next()
             else:
-                self._turn(self._inbox.popleft())
+                self._turn(inbox.popleft())
         self._going = False
 
     def end(self) -> None:
@@ -117,7 +120,8 @@ class Process:
             return
         if not (self._writing or self._stands_still()):
             self._turn(None)
-            self.go_on()
+            if self._todo or self._inbox:
+                self.go_on()
         self._clockwork.after(wait_s, self._tick)
 
     def _turn(self, event: Event | None) -> None:

@@ -91,7 +91,7 @@ class Requests:
         """From now on these are near an engine."""
         self._near = near
 
-    def turned(self, event: Event | None) -> None:
+    def turned(self, event: Event) -> None:
         if isinstance(event, Asked):
             self._taken_in(self.entries[event.request.id])
         if isinstance(event, WorkFailed) and event.work.startswith(runner.WORK):

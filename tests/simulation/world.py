@@ -158,11 +158,12 @@ class World:
         self.requests.heard(process, sender, message)
 
     def turned(self, process: Process, event: Event | None) -> None:
-        process.led_before = process.led
+        before = process.led_before = process.led
         self.terms.turned(process)
-        if process.led != process.led_before:
+        if process.led is not before and process.led != before:
             self.tell(f"{process.device.name} " + (f"claims {process.led}" if process.led else "leads no more"))
-        self.requests.turned(event)
+        if event is not None:
+            self.requests.turned(event)
 
     def wrote(self, process: Process, batch: Collection[Write]) -> None:
         device = process.device

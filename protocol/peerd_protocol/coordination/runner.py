@@ -194,6 +194,8 @@ class Runner:
         return told + self._bind(part)
 
     def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
+        if not (self._parts or self._stale or self._going_on):
+            return []
         stale, self._stale = [Forget(key) for key in self._stale], []
         halves, self._going_on = self._going_on, []
         resumed = [action for half in halves for action in self._go_on(half)]
