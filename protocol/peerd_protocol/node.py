@@ -151,7 +151,8 @@ class Node:
         actions: list[Action] = []
         events = [event]
         for each in events:  # what it says to itself is heard after what it heard before
-            for move in self._settle(self._react(each)):
+            moves = self._react(each)
+            for move in self._settle(moves) if moves else ():
                 if isinstance(move, Send) and move.to == self.me:
                     events.append(Received(self.me, move.message))
                 else:
@@ -207,7 +208,7 @@ class Node:
                 return self._mourn()
             case Asked(request):
                 asked = self._origin.asked(request, self.leader, self.profile.engine, self._now_s)
-                return [*asked, *self._announce()]
+                return asked + self._origin.ticked(self.leader, self.term, self.profile.engine, self._now_s)
             case Cancelled(request):
                 return self._origin.cancelled(request, self.leader)
             case Planned():
@@ -242,9 +243,10 @@ class Node:
         self._now_s = now_s
         self._membership.ticked(now_s, self._election.interval_s)
         # What an earlier boot was bound to is forgotten before this one binds anything.
-        moves: list[Action | Order | Outcome] = [*self._runner.ticked(self.leader, now_s)]
-        moves += [*self._elect(), *self._mourn(), *self._announce()]
+        before = self._runner.ticked(self.leader, now_s)
+        moves: list[Action | Order | Outcome] = [*before, *self._elect(), *self._mourn()]
         leader, term = self.leader, self.term
+        moves += self._origin.ticked(leader, term, self.profile.engine, now_s)
         if self._led is not None:
             moves += self._leader.ticked(self.devices, self._led, now_s)
         moves += self._holder.ticked(leader, term, now_s)
@@ -264,9 +266,6 @@ class Node:
         if led != self._led:
             self._leader.resign()
             self._led = led
-
-    def _announce(self) -> Moves:
-        return self._origin.ticked(self.leader, self.term, self.profile.engine, self._now_s)
 
     def _mourn(self) -> list[Action | Order | Outcome]:
         """Tell every machine of the peers that were alive a moment ago."""

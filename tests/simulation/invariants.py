@@ -79,7 +79,7 @@ class Terms:
     def turned(self, process: Process) -> None:
         """A node took a step."""
         node, name = process.node, process.device.name
-        role, term = node.role, node.term
+        role, term = node._election.role, node._election.term
         seen = (role, term, len(self.claims))
         before, process.seen = process.seen, seen
         if seen == before:
