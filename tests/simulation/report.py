@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from peerd_protocol.election import PASSAGES
 from tests.simulation.faults import KINDS
+from tests.simulation.figures import spread
 from tests.simulation.play import Outcome
+from tests.simulation.settling import ONE_LEADER_INTERVALS
 from tests.simulation.stories import Story
 
 ROLES = frozenset((a.value, b.value) for a, targets in PASSAGES.items() for b in targets if a is not b)
@@ -87,6 +89,10 @@ class Report:
         self.compared.plays[kind] += 1
         self.compared.changed[kind] += outcome.gist != other.gist
 
+    def heals(self) -> list[float]:
+        """Of each healed side, the H until it had its one leader."""
+        return [interval for values in self.one_leader.values() for interval in values]
+
     def never(self) -> list[str]:
         """Passages and faults that no story had."""
         unseen = [f"{a}->{b}" for a, b in sorted((ROLES - self.roles.keys()) | (REQUESTS - self.requests.keys()))]
@@ -105,9 +111,13 @@ class Report:
         shown.append("endings   " + ", ".join(f"{name} {count}" for name, count in sorted(self.endings.items())))
         for nodes, values in sorted(self.one_leader.items()):
             shown.append(
-                f"{nodes:2} nodes, H after healing (p50 p99 max): first leader {_spread(self.first_leader[nodes])}, "
-                f"one leader {_spread(values)}"
+                f"{nodes:2} nodes, H after healing (p50 p99 p99.9 max): "
+                f"first leader {_spread(self.first_leader[nodes])}, one leader {_spread(values)}"
             )
+        heals = self.heals()
+        shown.append(
+            f"{len(heals)} healed sides: one leader {_spread(heals)}, the goal p99.9 <= {ONE_LEADER_INTERVALS:g}"
+        )
         shown.append("never seen: " + (", ".join(self.never()) or "nothing"))
         return shown
 
@@ -117,5 +127,4 @@ def _counts(passages: Counter[tuple[str, str]]) -> str:
 
 
 def _spread(values: list[float]) -> str:
-    ordered = sorted(values) or [0.0]
-    return " ".join(f"{ordered[min(len(ordered) - 1, int(len(ordered) * part))]:.2f}" for part in (0.5, 0.99, 1.0))
+    return " ".join(f"{value:.2f}" for value in spread(values))
