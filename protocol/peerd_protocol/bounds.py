@@ -248,6 +248,7 @@ def _request(request: Request) -> None:
     whole("request.wait_ms", request.wait_ms, 0, WAIT_MS_MAX)
     blob("request.embedding", request.embedding, EMBEDDING_BYTES_MAX)
     text("request.concepts", request.concepts, 0)
+    whole("request.begun", request.begun, 0, SCHEDULER_CALLS_MAX)
     _shared("request.share", request.share)
     if request.share == "concepts" and (request.call.negative or request.embedding):
         raise FrameError("A request that shares its concepts alone tells more than those.")
@@ -318,6 +319,7 @@ def _plan(plan: GroupPlan) -> None:
     text("plan.reason", plan.reason, REASON_CHARS_MAX)
     text("plan.parent", plan.parent, ID_CHARS_MAX)
     text("plan.standby", plan.standby, NODE_ID_CHARS_MAX)
+    whole("plan.begun", plan.begun, 0, SCHEDULER_CALLS_MAX)
 
 
 def _forecast(forecast: Forecast) -> None:

@@ -113,8 +113,7 @@ class Node:
         self._origin = Origin(me, recalled, now_s)
         self._leader = Leader()
         self._executor = Executor(interval_s)
-        self._runner = Runner(me, recalled, interval_s, self._origin.open_requests)
-        self._origin.in_hand(self._runner.going_on)
+        self._runner = Runner(me, recalled, interval_s)
         self._holder = Holder()
         self._standby = StandbyDuty(me)
         self._handoffs = Handoffs()
@@ -163,21 +162,22 @@ class Node:
         """Carry what one machine wants of another until only actions are left."""
         for move in moves:
             match move:
-                case GoAlone(request):
-                    yield from self._settle(self._runner.go_alone(request))
+                case GoAlone():
+                    yield from self._settle(self._runner.go_alone(move))
                 case Give(to, begin, data):
                     yield from self._handoffs.give(to, begin, data, self._now_s)
                 case Arrived(sender, begin, data) if begin.what == "checkpoint":
                     yield from self._settle(self._runner.arrived(sender, begin, data))
                 case Arrived(sender, begin, data) if begin.what == "branch":
                     yield from self._settle(self._executor.arrived(sender, begin, data, self._now_s))
-                case Arrived(sender, begin, data) if begin.what == "spare":
+                case Arrived(sender, begin, data) if begin.what == "spare" and not begin.request:
                     self._standby.arrived(sender, begin, data, self._now_s)
+                case Arrived(sender, begin, data) if begin.what == "spare":
+                    yield from self._settle(self._origin.spared(sender, begin, data))
                 case Arrived(_, begin, data):
                     yield from self._settle(self._origin.painted(begin, data, self._now_s))
                 case Given(_, begin) | NotGiven(_, begin):
-                    if begin.what != "picture":
-                        yield from self._settle(self._executor.handed(begin))
+                    yield from self._settle([*self._executor.handed(begin), *self._runner.handed(begin)])
                 case Resume(work, group):
                     yield from self._settle(self._executor.resumed(work, *self._standby.spare(group), self._now_s))
                 case _:
@@ -273,7 +273,7 @@ class Node:
         lost, self._living = self._living - living, living
         moves: list[Action | Order | Outcome] = []
         for peer in sorted(lost):
-            self._origin.peer_lost(peer)
+            self._origin.peer_lost(peer, self._now_s)
             moves += self._runner.peer_lost(peer, self._now_s)
             self._executor.peer_lost(peer, self._now_s)
             moves += self._leader.peer_lost(peer, self._now_s)
@@ -383,11 +383,11 @@ class Node:
                         del self._early[next(iter(self._early))]
                     return []
                 unwanted = self._runner.unwanted(sender, begin)
-            case "spare":
+            case "spare" if not begin.request:
                 unwanted = self._standby.unwanted(sender, begin)
             case "branch":
                 unwanted = self._executor.unwanted(sender, begin)
-            case "picture":
+            case "spare" | "picture":
                 unwanted = self._origin.unwanted(sender, begin)
             case _:
                 assert_never(begin.what)

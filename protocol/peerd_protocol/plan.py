@@ -46,7 +46,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     `group_name`/`group_size` make requests wait for each other. `seed_free` says that the origin drew the seed itself,
     so a plan may replace it by the group's. `embedding` is float16, little endian, or empty while the engine is cold.
     `keep` allows whoever runs shared steps with this prompt to keep their checkpoints for later requests. `concepts`
-    is what share "concepts" tells in the prompt's place; the origin alone holds it beside the own words.
+    is what share "concepts" tells in the prompt's place; the origin alone holds it beside the own words. `begun` says
+    at which step the origin holds a checkpoint of its own steps (0: nowhere): somebody is to go on with them.
     """
 
     id: RequestId
@@ -62,6 +63,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     embedding: bytes = b""
     keep: bool = True
     concepts: str = ""
+    begun: int = 0
 
 
 def announced(request: Request) -> Request:
@@ -146,7 +148,8 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     `shared_steps` is where that member leaves the shared steps at the latest; 0 means that it runs all steps itself.
     `lead` names the request whose prompt runs them. `assignments` hold only what the receiver may see: others' request
     ids come through `requests`, which names all that share a beginning, never their prompts. `parent` is the group
-    that this one branches off. `standby` is who goes on with the shared steps if the executor is lost.
+    that this one branches off. `standby` is who goes on with the shared steps if the executor is lost. `begun`: its
+    origin hands over a checkpoint of its own steps, at this step or a later one, and its runner waits for that.
     """
 
     group: GroupId
@@ -160,3 +163,4 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     parent: GroupId = GroupId("")
     standby: NodeId = NodeId("")
+    begun: int = 0

@@ -86,6 +86,7 @@ REQUESTED = Request(
     wait_ms=2_000,
     embedding=b"\x00\x3c\x00\xbc",
     keep=False,
+    begun=7,
 )
 FORECAST = Forecast(
     seconds=4.5,
@@ -109,6 +110,7 @@ PLAN = GroupPlan(
     reason="same scene",
     parent=PARENT,
     standby=BOB,
+    begun=7,
 )
 ENTRY = CacheEntry(digest=DIGEST.hex(), call=CALL, step=5, size=65_536, share="concepts")
 

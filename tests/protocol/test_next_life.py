@@ -6,7 +6,7 @@ Never here: an executor that dies over shared steps (`test_resuming`).
 from peerd_protocol.events import Cancelled
 from peerd_protocol.ids import RequestId
 from peerd_protocol.messages import HandoffBegin
-from peerd_protocol.notices import Finished
+from peerd_protocol.notices import Finished, PlanMade
 from tests.protocol.little_world import LittleWorld, picture_request
 
 PICTURE = RequestId("apple")
@@ -99,3 +99,35 @@ def test_a_member_that_comes_back_is_planned_anew_and_does_not_wait_for_what_was
     world.boot("bob")
     world.run_until(lambda: own in world["bob"].pictures, 12.0)
     assert world["bob"].pictures[own] == [b"noise->bob's#41"]
+
+
+def test_an_executor_that_comes_back_does_not_wait_for_its_group_once_more() -> None:
+    """Its own request was planned with that group, which is over for it: who comes back goes on at once."""
+    world = LittleWorld("ann", "bob", "eve")
+    world.elect()
+    for name in ("ann", "bob", "eve"):
+        world.ask(name, picture_request(f"{name}'s", name, group_name="g", group_size=3, wait_ms=20_000))
+    own = RequestId("ann's")
+    world.run_until(lambda: any(order.leaves for order, _ in world["ann"].works.values()))
+    world.kill("ann")
+    world.run(1.0)
+    world.boot("ann")
+    world.run_until(lambda: own in world["ann"].pictures, 6.0)
+    (again,) = [notice for notice in world["ann"].notices[own] if isinstance(notice, PlanMade)][1:]
+    assert again.shared_steps == 0
+    world.run_until_nothing_is_open()
+
+
+def test_who_dies_before_its_group_is_planned_waits_for_it_in_its_next_life() -> None:
+    world = LittleWorld("ann", "bob")
+    leader = world.elect()
+    other = "ann" if leader == "bob" else "bob"
+    wishes = {"group_name": "g", "group_size": 2, "wait_ms": 20_000}
+    world.ask(other, picture_request("early", other, **wishes))
+    world.run(1.0)
+    world.kill(other)
+    world.boot(other)
+    world.run(5.0)
+    world.ask(leader, picture_request("late", leader, **wishes))
+    world.run_until(lambda: bool(world[leader].pictures and world[other].pictures))
+    assert world[leader].pictures[RequestId("late")] == [b"early@5->late#41"]

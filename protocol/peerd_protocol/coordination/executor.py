@@ -150,18 +150,16 @@ class Executor:
         share.phase = Phase.HANDING
         return []
 
-    def handed(self, begin: HandoffBegin) -> list[Action]:
+    def handed(self, begin: HandoffBegin) -> list[Action | Order]:
         """One receiver has the checkpoint, or never will: its own lease and the origin see to that."""
         if begin.what == "spare":
             known = self._shares.get(begin.group)
-            if known is not None:
-                known.spared()
-            return []
+            return [] if known is None else list(known.spares.through(begin.handoff))
         share = next((share for share in self._shares.values() if begin.handoff in share.receivers), None)
         if share is None:
             return []
         del share.receivers[begin.handoff]
-        return [] if share.receivers else self._end(share, "")
+        return [] if share.receivers else list(self._end(share, ""))
 
     def work_failed(self, event: WorkFailed) -> list[Action]:
         share = self._of(event.work)

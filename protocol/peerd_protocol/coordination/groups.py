@@ -215,4 +215,5 @@ def plan_of(group: Group, sharing: Iterable[RequestId], only: RequestId | None =
         reason=group.reason,
         parent=group.parent or GroupId(""),
         standby=group.standby,
+        begun=told[0].begun if len(told) == 1 and not shares else 0,
     )

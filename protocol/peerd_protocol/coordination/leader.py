@@ -59,8 +59,9 @@ class Leader:
             self._offers.remove(request.id)  # its runner is gone: have it planned again
         if self._is_waiting(request.id) or self._open_count() >= OPEN_MAX:
             return []
-        key = f"named/{request.group_name}" if request.group_name else "window"
-        wait_s = min(request.wait_ms / 1000, WAIT_S_MAX) if request.group_name else GATHER_S
+        waits = bool(request.group_name and request.wait_ms)  # one planned before has waited for its group already
+        key = f"named/{request.group_name}" if waits else "window"
+        wait_s = min(request.wait_ms / 1000, WAIT_S_MAX) if waits else GATHER_S
         gathering = self._gathering.setdefault(key, _Gathering(now_s + wait_s, request.group_size))
         gathering.requests[request.id] = request
         return []

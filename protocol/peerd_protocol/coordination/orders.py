@@ -2,16 +2,24 @@
 
 from dataclasses import dataclass
 
-from peerd_protocol.ids import GroupId, NodeId
+from peerd_protocol.ids import Attempt, BootNonce, GroupId, NodeId, Term
 from peerd_protocol.messages import HandoffBegin
-from peerd_protocol.plan import Request
+from peerd_protocol.plan import Assignment
+
+ALONE = Attempt(Term(0, NodeId(""), BootNonce("")), 0)
+"""Of what runs without a plan: below every attempt of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoAlone:
-    """The origin wants its own runner to run the whole request, whatever others do."""
+    """The origin wants its own runner to run a request to its end, whatever others do: from `data`, or from noise.
 
-    request: Request
+    `data` is a checkpoint of the request's own steps, at `step`.
+    """
+
+    assignment: Assignment
+    step: int = 0
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

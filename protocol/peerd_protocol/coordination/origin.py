@@ -5,18 +5,21 @@
                     +---- alone <--------------+      no plan came, or whoever ran it is gone
 
 A request is on disk before anyone hears of it. Of one that shares its concepts alone others hear those; it runs here,
-with its own words. Never here: running steps (`runner`), or who is leader (`election`).
+with its own words. Whoever runs it leaves a spare here now and then; if that one is gone, or this node died meanwhile,
+the request goes on from there. Never here: running steps (`runner`), or who is leader (`election`).
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
 from peerd_protocol.actions import Action, Deliver, Forget, Remember, Send, Tell
-from peerd_protocol.coordination.orders import GoAlone, Order
+from peerd_protocol.coordination import halves
+from peerd_protocol.coordination.halves import Half
+from peerd_protocol.coordination.orders import ALONE, GoAlone, Order
 from peerd_protocol.events import Delivered, DeliveryFailed
-from peerd_protocol.ids import NodeId, RequestId, Term
+from peerd_protocol.ids import Attempt, NodeId, RequestId, Term
 from peerd_protocol.messages import HandoffBegin, LocalProgress, RequestFailed, Submit, Withdraw
 from peerd_protocol.notices import Failed, Finished, LocalStep, PlanMade, Queued, WentAlone
 from peerd_protocol.plan import Assignment, GroupPlan, Request, announced
@@ -36,6 +39,8 @@ PREFIX = "request/"
 class _Open:
     request: Request
     asked_s: float
+    open_s: float
+    """Since when it is without a plan: since it was asked, or since whoever ran it was gone."""
     repeat_s: float
     announced: tuple[NodeId, Term] | None = None
     plan: GroupPlan | None = None
@@ -44,6 +49,9 @@ class _Open:
     heard_s: float = 0.0
     planned_s: float = 0.0
     step: int = 0
+    half: Half | None = None
+    seeds: dict[Attempt, int] = field(default_factory=dict)
+    """What it is run with, in each attempt that came to be known here."""
 
 
 class Origin:
@@ -52,21 +60,16 @@ class Origin:
     def __init__(self, me: NodeId, recalled: Mapping[str, bytes], now_s: float) -> None:
         self._me = me
         self._open: dict[RequestId, _Open] = {}
+        known = halves.halves_in(recalled)
         for key in requests_in(recalled):
-            self._open[key] = _Open(msgspec.json.decode(recalled[PREFIX + key], type=Request), now_s, now_s)
-
-    @property
-    def open_requests(self) -> tuple[RequestId, ...]:
-        return tuple(self._open)
-
-    def in_hand(self, requests: Collection[RequestId]) -> None:
-        """An earlier life of this node has run these half, and goes on with them."""
-        for request in requests:
-            self._open[request].runner = self._me
+            request = msgspec.json.decode(recalled[PREFIX + key], type=Request)
+            self._open[key] = _Open(request, now_s, now_s, now_s, half=known.get(key))
+        self._stale = [request for request in halves.kept_in(recalled) if not self._has_half(request)]
+        """Of these an earlier life kept what is of no use."""
 
     def asked(self, request: Request, leader: NodeId | None, can_run: bool, now_s: float) -> list[Action | Order]:
         """Take a request in. It is announced at the next `ticked`, after it is on disk."""
-        self._open[request.id] = _Open(request, now_s, now_s)
+        self._open[request.id] = _Open(request, now_s, now_s, now_s)
         actions: list[Action | Order] = [
             Remember(PREFIX + request.id, msgspec.json.encode(request)),
             Tell(request.id, Queued(leader=leader)),
@@ -78,16 +81,20 @@ class Origin:
         return actions
 
     def ticked(self, leader: NodeId | None, term: Term | None, can_run: bool, now_s: float) -> list[Action | Order]:
-        actions: list[Action | Order] = []
+        actions: list[Action | Order] = [halves.forgotten(request) for request in self._stale]
+        self._stale.clear()
         for entry in list(self._open.values()):
             if entry.runner not in (None, self._me) and now_s - entry.heard_s > RUNNER_SILENCE_S:
-                self._plan_anew(entry)
+                self._plan_anew(entry, now_s)
             if entry.plan is not None or entry.runner is not None:
+                continue
+            if can_run and entry.half is not None:
+                actions += self._go_alone(entry, f"it goes on from step {entry.half.step}")
                 continue
             if _stays(entry.request, can_run):  # of an earlier boot
                 actions += self._keep_to_itself(entry, can_run)
                 continue
-            waited_s = now_s - entry.asked_s - entry.request.wait_ms / 1000
+            waited_s = now_s - entry.open_s - entry.request.wait_ms / 1000
             if can_run and waited_s > PLAN_WAIT_S:
                 actions += self._go_alone(entry, f"no plan came within {PLAN_WAIT_S:.0f} s")
             elif waited_s > NOBODY_WAIT_S:
@@ -96,7 +103,7 @@ class Origin:
                 continue
             elif entry.announced != (leader, term) or now_s >= entry.repeat_s:
                 entry.announced, entry.repeat_s = (leader, term), now_s + REPEAT_S
-                actions.append(Send(leader, Submit(request=announced(entry.request))))
+                actions.append(Send(leader, Submit(request=announced(_from_half(entry)))))
         return actions
 
     def in_own_words(self, plan: GroupPlan) -> GroupPlan:
@@ -112,9 +119,9 @@ class Origin:
         call = msgspec.structs.replace(entry.request.call, seed=assignment.call.seed)
         return msgspec.structs.replace(assignment, call=call)
 
-    def told(self, plan: GroupPlan, bound: frozenset[RequestId], now_s: float) -> list[Action]:
+    def told(self, plan: GroupPlan, bound: frozenset[RequestId], now_s: float) -> list[Action | Order]:
         """A plan came from the leader. `bound` are requests that this node already runs; they stay as they are."""
-        actions: list[Action] = []
+        actions: list[Action | Order] = []
         for assignment in plan.assignments:
             entry = self._open.get(assignment.request)
             if entry is None or assignment.origin != self._me or assignment.request in bound:
@@ -123,6 +130,8 @@ class Origin:
                 continue
             entry.plan, entry.runner, entry.heard_s = plan, assignment.runner, now_s
             entry.planned_s = now_s - entry.asked_s
+            entry.seeds[plan.attempt] = assignment.call.seed
+            actions += self._waited(entry)
             notice = PlanMade(
                 executor=plan.executor,
                 runner=assignment.runner,
@@ -134,7 +143,18 @@ class Origin:
                 reason=plan.reason,
             )
             actions.append(Tell(assignment.request, notice))
+            if plan.begun and entry.half is not None:
+                runner, request = assignment.runner, assignment.request
+                actions.append(halves.handed_on(runner, request, plan.group, plan.attempt, entry.half))
         return actions
+
+    @staticmethod
+    def _waited(entry: _Open) -> list[Action]:
+        """Its group is over for it: should it have to be planned again, also in the next life, it waits for nobody."""
+        if not entry.request.wait_ms:
+            return []
+        entry.request = msgspec.structs.replace(entry.request, wait_ms=0)
+        return [Remember(PREFIX + entry.request.id, msgspec.json.encode(entry.request))]
 
     def progressed(self, sender: NodeId, message: LocalProgress, now_s: float) -> list[Action]:
         entry = self._open.get(message.request)
@@ -154,11 +174,21 @@ class Origin:
         return [Tell(message.request, notice)]
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
-        """Why a picture is not wanted from this sender ('' when it is)."""
+        """Why a picture or a spare is not wanted from this sender ('' when it is)."""
         entry = self._open.get(begin.request)
         if entry is None:
             return "this request is not open here"
-        return "" if entry.runner == sender else "another device runs this request"
+        if entry.runner != sender:
+            return "another device runs this request"
+        return "this attempt was never planned" if begin.what == "spare" and begin.attempt not in entry.seeds else ""
+
+    def spared(self, sender: NodeId, begin: HandoffBegin, data: bytes) -> list[Action]:
+        """So far it is safe: whatever becomes of its runner, or of this node, it goes on from here."""
+        entry = self._open.get(begin.request)
+        if entry is None or entry.delivering or self.unwanted(sender, begin):
+            return []
+        entry.half = Half(begin.step, entry.seeds[begin.attempt], data)
+        return [halves.kept(begin.request, entry.half)]
 
     def painted(self, begin: HandoffBegin, picture: bytes, now_s: float) -> list[Action]:
         """The picture is here whole: commit it, once."""
@@ -179,7 +209,7 @@ class Origin:
             exact=event.exact,
             seconds=now_s - entry.asked_s,
         )
-        return [Forget(PREFIX + event.request), Tell(event.request, notice)]
+        return [*_forget(entry), Tell(event.request, notice)]
 
     def delivery_failed(self, event: DeliveryFailed) -> list[Action]:
         entry = self._open.get(event.request)
@@ -196,16 +226,17 @@ class Origin:
             return self._go_alone(entry, message.reason)
         return list(self._fail(entry, message.reason))
 
-    def peer_lost(self, peer: NodeId) -> None:
+    def peer_lost(self, peer: NodeId, now_s: float) -> None:
         """Whoever ran requests for this node is gone: have them planned again."""
         for entry in self._open.values():
             if entry.runner == peer:
-                self._plan_anew(entry)
+                self._plan_anew(entry, now_s)
 
     @staticmethod
-    def _plan_anew(entry: _Open) -> None:
+    def _plan_anew(entry: _Open, now_s: float) -> None:
         if not entry.delivering:
             entry.runner = entry.plan = entry.announced = None
+            entry.open_s = now_s
 
     def cancelled(self, request: RequestId, leader: NodeId | None) -> list[Action]:
         entry = self._open.pop(request, None)
@@ -214,7 +245,7 @@ class Origin:
         hearers = (leader if entry.announced else None, entry.runner, entry.plan.executor if entry.plan else None)
         told = {node for node in hearers if node is not None}
         return [
-            Forget(PREFIX + request),
+            *_forget(entry),
             *(Send(node, Withdraw(request=request)) for node in sorted(told | {self._me})),
             Tell(request, Failed(reason="cancelled")),
         ]
@@ -228,12 +259,34 @@ class Origin:
         return list(self._fail(entry, f"this device has no engine, and {kept}; ask with --share prompt"))
 
     def _go_alone(self, entry: _Open, reason: str) -> list[Action | Order]:
+        """Without a plan, from what is kept of it."""
         entry.plan, entry.runner = None, self._me
-        return [Tell(entry.request.id, WentAlone(reason=reason)), GoAlone(entry.request)]
+        request, half = _from_half(entry), entry.half
+        entry.seeds[ALONE] = request.call.seed
+        own = Assignment(request=request.id, origin=self._me, runner=self._me, call=request.call)
+        alone = GoAlone(own) if half is None else GoAlone(own, half.step, half.data)
+        return [Tell(request.id, WentAlone(reason=reason)), alone]
 
     def _fail(self, entry: _Open, reason: str) -> list[Action]:
         del self._open[entry.request.id]
-        return [Forget(PREFIX + entry.request.id), Tell(entry.request.id, Failed(reason=reason))]
+        return [*_forget(entry), Tell(entry.request.id, Failed(reason=reason))]
+
+    def _has_half(self, request: RequestId) -> bool:
+        return request in self._open and self._open[request].half is not None
+
+
+def _from_half(entry: _Open) -> Request:
+    """The request as it goes on from its half: with the seed that this was run with, and never in a group again."""
+    request, half = entry.request, entry.half
+    if half is None:
+        return request
+    call = msgspec.structs.replace(request.call, seed=half.seed)
+    return msgspec.structs.replace(request, call=call, seed_free=False, shared=0, begun=half.step)
+
+
+def _forget(entry: _Open) -> list[Action]:
+    request = entry.request.id
+    return [Forget(PREFIX + request), *([halves.forgotten(request)] if entry.half is not None else [])]
 
 
 def requests_in(recalled: Mapping[str, bytes]) -> list[RequestId]:

@@ -5,37 +5,34 @@
        +---------+   its checkpoint arrived, or the executor's lease lapsed, or the plan shares nothing
 
 A bind is remembered before its steps run and is never taken back: whatever another attempt sends afterwards is
-dropped, so that one picture never mixes two. Own requests leave a checkpoint on disk now and then, and go on from there
-in the next life. Never here: the shared steps (`executor`), or what becomes of the
-picture (`origin`).
+dropped, so that one picture never mixes two. Now and then its origin gets a spare checkpoint, be it this node or
+another: should this one be lost, whoever goes on begins there. Never here: the shared steps (`executor`), or what
+becomes of a picture or a spare (`origin`).
 """
 
-import contextlib
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
 from peerd_protocol.actions import Action, Denoise, Forget, Halt, Remember, Send, Tell
 from peerd_protocol.coordination import leases
-from peerd_protocol.coordination.orders import Give, Order
+from peerd_protocol.coordination.orders import ALONE, Give, GoAlone, Order
+from peerd_protocol.coordination.spares import Spares, spare_of
 from peerd_protocol.events import CheckpointSaved, PicturePainted, StepDone, WorkFailed
-from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
+from peerd_protocol.ids import Attempt, GroupId, HandoffId, NodeId, RequestId
 from peerd_protocol.messages import Bereft, HandoffBegin, LocalProgress, Progress, RequestFailed
 from peerd_protocol.notices import HandedOff, LocalStep, SharedStep, WentAlone
-from peerd_protocol.plan import Assignment, GroupPlan, Request
+from peerd_protocol.plan import Assignment, GroupPlan
 
 TRIES_MAX = 3
 """A run that failed is tried again as it was, then from noise without the checkpoint, then given up."""
 DONE_KEPT_MAX = 1024
 REPEAT_S = 1.0
 """A cry for another executor may vanish, and there may be no leader to hear it yet."""
-ALONE = Attempt(Term(0, NodeId(""), BootNonce("")), 0)
-"""What a picture carries whose runner started alone: below every attempt of a plan."""
 BEFORE_ALL = Attempt(ALONE.term, -1)
 PREFIX = "bound/"
-PROGRESS = "progress/"
 WORK = "local/"
 
 
@@ -45,6 +42,7 @@ class _Part:
     group: GroupId
     attempt: Attempt
     executor: NodeId
+    """Who hands it its checkpoint: the origin, if others ran some of its own steps already."""
     shared_steps: int
     step_s: float
     lease_until_s: float
@@ -64,41 +62,23 @@ class _Part:
     total: int = 0
     beat_s: float = 0.0
     resumes: bool = False
-    """Its checkpoint is of its own steps, in an earlier life of this node."""
-
-
-class _Progress(msgspec.Struct, frozen=True):
-    """How far the own steps of an own request are, as it is kept on disk."""
-
-    assignment: Assignment
-    group: GroupId
-    attempt: Attempt
-    step: int
-    data: bytes
+    """Its checkpoint is of its own steps, in an earlier life of this node or at another."""
+    spares: Spares = field(default_factory=Spares)
 
 
 class Runner:
     """All requests whose local steps this node runs."""
 
-    def __init__(
-        self, me: NodeId, recalled: Mapping[str, bytes], interval_s: float, still_open: Collection[RequestId] = ()
-    ) -> None:
+    def __init__(self, me: NodeId, recalled: Mapping[str, bytes], interval_s: float) -> None:
         self._me = me
         self._interval_s = interval_s
-        self._going_on = [each for each in _progress_in(recalled) if each.assignment.request in still_open]
-        kept = {PROGRESS + request for request in self.going_on}
-        self._stale = [key for key in recalled if key.startswith((PREFIX, PROGRESS)) and key not in kept]
+        self._stale = [key for key in recalled if key.startswith(PREFIX)]
         """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
         self._painted = 0
         """So many pictures; a second one of the same request is another handoff."""
         self._done: dict[RequestId, Attempt] = {}
         """What it ran to the end, and of which attempt: another checkpoint of that one comes too late."""
-
-    @property
-    def going_on(self) -> frozenset[RequestId]:
-        """Own requests that an earlier life of this node has run half; they go on with the first tick."""
-        return frozenset(each.assignment.request for each in self._going_on)
 
     @property
     def bound(self) -> frozenset[RequestId]:
@@ -120,25 +100,28 @@ class Runner:
                 assignment=assignment,
                 group=plan.group,
                 attempt=plan.attempt,
-                executor=plan.executor,
+                executor=assignment.origin if plan.begun else plan.executor,
                 shared_steps=plan.shared_steps,
                 step_s=plan.forecast.step_seconds,
                 lease_until_s=now_s + leases.first_s(plan.forecast.seconds),
                 plan=heard,
+                resumes=plan.begun > 0,
             )
             self._parts[assignment.request] = part
             # Told again of what it has run to the end: the picture never came to whoever asked, and no checkpoint will.
-            if plan.shared_steps == 0 or self._done.get(assignment.request) == plan.attempt:
+            nothing_comes = plan.shared_steps == plan.begun == 0
+            if nothing_comes or self._done.get(assignment.request) == plan.attempt:
                 actions += self._bind(part)
         return actions
 
-    def go_alone(self, request: Request) -> list[Action]:
-        """The origin, this node, gives up on others. A part that is bound already goes on as it is."""
-        part = self._parts.get(request.id)
+    def go_alone(self, order: GoAlone) -> list[Action]:
+        """The origin, this node, wants no others any more. A part that is bound already goes on as it is."""
+        request = order.assignment.request
+        part = self._parts.get(request)
         if part is not None and part.bound:
             return []
-        assignment = Assignment(request=request.id, origin=self._me, runner=self._me, call=request.call)
-        part = self._parts[request.id] = _Part(assignment, GroupId(""), ALONE, self._me, 0, 0.0, 0.0)
+        part = self._parts[request] = _Part(order.assignment, GroupId(""), ALONE, self._me, 0, 0.0, 0.0)
+        part.checkpoint, part.begun, part.resumes = order.data, order.step, order.data is not None
         return self._bind(part)
 
     # ---- waiting for the checkpoint ------------------------------------------------------------------------
@@ -182,7 +165,8 @@ class Runner:
             return "this request is bound already"
         if part.executor != sender or part.group != begin.group or part.attempt != begin.attempt:
             return "this checkpoint belongs to another attempt"
-        return "" if 1 <= begin.step <= part.shared_steps else "the plan lets this request leave sooner"
+        fits = part.resumes or 1 <= begin.step <= part.shared_steps
+        return "" if fits else "the plan lets this request leave sooner"
 
     def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes) -> list[Action]:
         if self.unwanted(sender, begin):
@@ -197,18 +181,9 @@ class Runner:
         if not (self._parts or self._stale or self._going_on):
             return []
         stale, self._stale = [Forget(key) for key in self._stale], []
-        halves, self._going_on = self._going_on, []
-        resumed = [action for half in halves for action in self._go_on(half)]
         lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
         gone_on = self._without_executor(lapsed, "the executor made no step for too long", now_s)
-        return [*stale, *resumed, *gone_on, *self._cry(leader, now_s), *self._beat(now_s)]
-
-    def _go_on(self, half: _Progress) -> list[Action]:
-        request = half.assignment.request
-        part = _Part(half.assignment, half.group, half.attempt, self._me, 0, 0.0, 0.0, begun=half.step, resumes=True)
-        part.checkpoint = half.data
-        self._parts[request] = part
-        return self._bind(part)
+        return [*stale, *gone_on, *self._cry(leader, now_s), *self._beat(now_s)]
 
     def _cry(self, leader: NodeId | None, now_s: float) -> list[Action]:
         """Whoever leads hears what is waited for in vain, until there is a new attempt or everyone has gone alone."""
@@ -264,14 +239,13 @@ class Runner:
         return [Remember(PREFIX + request, digest.encode()), self._denoise(part)]
 
     def _denoise(self, part: _Part) -> Denoise:
-        own = part.assignment.origin == self._me
         return Denoise(
             WORK + part.assignment.request,
             part.assignment.call,
             start=part.checkpoint,
             stop=None,
             resumes=part.resumes and part.checkpoint is not None,
-            spare_s=leases.SPARE_S if own else 0.0,
+            spare_s=leases.SPARE_S,
         )
 
     def _of(self, work: str) -> _Part | None:
@@ -291,13 +265,18 @@ class Runner:
         message = LocalProgress(request=request, step=step, total=total, preview=preview, preview_side=side)
         return [Send(origin, message)]
 
-    def saved(self, event: CheckpointSaved) -> list[Action]:
-        """So far it is safe: in its next life this node goes on from here."""
+    def saved(self, event: CheckpointSaved) -> list[Order]:
+        """With its origin it is safe: whoever goes on begins here."""
         part = self._of(event.work)
-        if part is None or part.assignment.origin != self._me:
+        if part is None:
             return []
-        half = _Progress(part.assignment, part.group, part.attempt, event.step, event.data)
-        return [Remember(PROGRESS + part.assignment.request, msgspec.msgpack.encode(half))]
+        request, origin = part.assignment.request, part.assignment.origin
+        return part.spares.give(spare_of(origin, part.group, part.attempt, event.step, event.data, request))
+
+    def handed(self, begin: HandoffBegin) -> list[Order]:
+        """The origin has this spare, or never will."""
+        part = self._parts.get(begin.request)
+        return [] if part is None else part.spares.through(begin.handoff)
 
     def painted(self, event: PicturePainted) -> list[Action | Order]:
         part = self._of(event.work)
@@ -342,17 +321,9 @@ class Runner:
         self._done[request] = self._parts.pop(request).attempt
         if len(self._done) > DONE_KEPT_MAX:
             del self._done[next(iter(self._done))]
-        return [Forget(PREFIX + request), Forget(PROGRESS + request)]
+        return [Forget(PREFIX + request)]
 
 
 def _may_be_resumed(part: _Part) -> bool:
     """Whether somebody stands by for its shared steps."""
     return part.plan is not None and bool(part.plan.standby)
-
-
-def _progress_in(recalled: Mapping[str, bytes]) -> Iterator[_Progress]:
-    """What an earlier life kept; what another version of peerd kept can not be read, and is begun anew."""
-    for key, value in recalled.items():
-        if key.startswith(PROGRESS):
-            with contextlib.suppress(msgspec.MsgspecError):
-                yield msgspec.msgpack.decode(value, type=_Progress)

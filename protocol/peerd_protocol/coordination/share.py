@@ -11,8 +11,9 @@ from enum import Enum, auto
 from peerd_protocol.actions import Action, Denoise, Keep, Send
 from peerd_protocol.coordination.leases import SPARE_S
 from peerd_protocol.coordination.orders import Give, Order
+from peerd_protocol.coordination.spares import Spares, spare_of
 from peerd_protocol.events import CheckpointSaved
-from peerd_protocol.ids import HandoffId, NodeId, RequestId
+from peerd_protocol.ids import HandoffId, NodeId
 from peerd_protocol.messages import HandoffBegin, Offer, Progress, Receiver
 from peerd_protocol.plan import CacheEntry, Leave
 
@@ -39,8 +40,8 @@ class Share:
     given: set[HandoffId] = field(default_factory=set)
     phase: Phase = Phase.ASKED
     source: NodeId | None = None
-    sparing: bool = False
-    """A spare checkpoint is on its way to whoever stands by."""
+    spares: Spares = field(default_factory=Spares)
+    """For whoever stands by."""
     step: int = 0
     total: int = 0
     until_s: float = 0.0
@@ -130,26 +131,11 @@ class Share:
             for node, group, attempt in heard
         ]
 
-    def spared(self) -> None:
-        """The spare that was on its way has arrived, or never will."""
-        self.sparing = False
-
-    def _spare(self, saved: CheckpointSaved) -> list[Action | Order]:
-        """One at a time: on a slow link a spare may take longer than the steps until the next."""
-        if not self.offer.standby or self.sparing or saved.step >= self.offer.stop:
+    def _spare(self, saved: CheckpointSaved) -> list[Order]:
+        offer = self.offer
+        if not offer.standby or saved.step >= offer.stop:
             return []
-        self.sparing = True
-        begin = HandoffBegin(
-            handoff=HandoffId(f"spare/{self.offer.group}/{self.offer.attempt.number}/{saved.step}"),
-            what="spare",
-            request=RequestId(""),
-            group=self.offer.group,
-            attempt=self.offer.attempt,
-            step=saved.step,
-            size=len(saved.data),
-            digest=hashlib.sha256(saved.data).digest(),
-        )
-        return [Give(self.offer.standby, begin, saved.data)]
+        return self.spares.give(spare_of(offer.standby, offer.group, offer.attempt, saved.step, saved.data))
 
     def _give(self, name: HandoffId, step: int, data: bytes) -> Give:
         self.given.add(name)
