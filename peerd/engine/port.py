@@ -44,7 +44,7 @@ class Order:
     blend: tuple[str, ...] = ()
     """Prompts whose mean runs the steps in place of the call's own: a beginning that is nobody's, and so suits all."""
     spare_s: float = 0.0
-    """A checkpoint comes back also whenever so many seconds of work have passed since the last (0: never)."""
+    """A checkpoint comes back also before the work since the last would take longer than this (0: never)."""
     resumes: bool = False
     """`start` is of this very run, so that what its solver remembers stays true: the run goes on bit for bit."""
 

@@ -23,6 +23,7 @@ from peerd.engine.blend import Blend
 from peerd.engine.conditioning import Inputs, arguments_of, inputs_of
 from peerd.engine.departures import Departures
 from peerd.engine.probe import Probe
+from peerd.engine.spare import is_due
 from peerd.engine.tensors import DTYPES, from_wire, outputs_of, shape_of, to_wire
 from peerd_protocol.checkpoint import Checkpoint, Facts, Random, Template
 from peerd_protocol.errors import CheckpointError, EngineError
@@ -141,7 +142,7 @@ class Run:
         ends = self._done == self.ends
         leaving = self.departures is not None and self.departures.at(self._done)
         passing = self.checkpoint_every and self._done % self.checkpoint_every == 0 and self._done < self.total
-        due = self.spare_s and time.perf_counter() - self._saved_s >= self.spare_s and self._done < self.total
+        due = self._done < self.total and is_due(time.perf_counter() - self._saved_s, seconds, self.spare_s)
         if ends or leaving or passing or due:
             self.on_save(self._capture(scheduler, result))
             self._saved_s = time.perf_counter()

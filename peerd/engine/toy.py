@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from peerd.engine.departures import Departures
 from peerd.engine.port import EngineEvent, Halted, Order, Painted, Saved, Stepped
+from peerd.engine.spare import is_due
 from peerd_protocol.checkpoint import (
     Checkpoint,
     Facts,
@@ -93,7 +94,7 @@ class ToyEngine:
                 preview, side = (_pixels(latent), SIDE) if order.previews else (b"", 0)
                 yield Stepped(done, total, self._seconds_per_step, preview, side, calls)
                 unsaved_s += self._seconds_per_step
-                due = 0.0 < order.spare_s <= unsaved_s and done < total
+                due = done < total and is_due(unsaved_s, self._seconds_per_step, order.spare_s)
                 passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
                 leaving, last = departures.at(done), departures.last or order.stop
                 if leaving or done == last or passing or due:

@@ -66,7 +66,7 @@ class Denoise:
     A checkpoint is saved wherever one of `leaves` goes its own way; `quality` is what a probe holds them to.
     `hide_prompt` leaves the prompt's digest out of checkpoints. `blend` are prompts whose mean runs the steps in place
     of the call's own. `resumes`: `start` is of this very run, on whatever device it was. `spare_s`: a checkpoint is
-    saved also whenever the engine has worked so many seconds since the last (0: never).
+    saved also before the engine's work since the last would take longer than that (0: never).
     """
 
     work: str
