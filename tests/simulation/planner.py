@@ -27,6 +27,9 @@ class OddPlan:
         if not self._able:
             return Planned(self._order.batch, (), tuple((name, "nobody has an engine") for name in self._requests))
         names = list(self._requests)
+        for name in [name for name in names if self._requests[name].begun and self._chance.random() < 0.8]:
+            names.remove(name)
+            self._draft({name: 0}, self._able)
         while names:
             count = min(len(names), self._chance.choice(SIZES))
             self._group([names.pop(self._chance.randrange(len(names))) for _ in range(count)])

@@ -44,6 +44,7 @@ REQUESTS = frozenset(
         ("delivering", "cancelled"),
         ("shared steps", "resumed"),
         ("own steps", "resumed"),
+        ("own steps", "resumed for another"),
     }
 )
 """Every passage of a request, and of its steps from a spare; one to `asked` is its origin's restart."""

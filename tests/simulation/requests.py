@@ -135,7 +135,7 @@ class Requests:
             case MakePlan(requests=planned):
                 self._check_wanted(process, planned)
             case Denoise(stop=None):
-                self.passages["own steps", "resumed"] += action.resumes
+                self._resumes(process, action)
                 self._check_start(process, action)
             case Denoise():
                 self.passages["shared steps", "resumed"] += action.resumes
@@ -147,6 +147,12 @@ class Requests:
                 self._tell(self.entries[request], notice)
             case _:
                 pass
+
+    def _resumes(self, process: Process, order: Denoise) -> None:
+        """Own steps go on: at their origin, or at a device that it handed its half to."""
+        request = self.entries[RequestId(order.work.removeprefix(runner.WORK))].request
+        at_home = request.origin == process.device.name
+        self.passages["own steps", "resumed" if at_home else "resumed for another"] += order.resumes
 
     def open(self) -> list[tuple[RequestId, Entry]]:
         """Accepted, and not ended."""
