@@ -284,6 +284,7 @@ def _receiver(receiver: Receiver) -> None:
     whole("receiver.step", receiver.step, 1, SCHEDULER_CALLS_MAX)
     _group(receiver.group, receiver.attempt)
     text("receiver.prompt", receiver.prompt, PROMPT_CHARS_MAX)
+    text("receiver.standby", receiver.standby, NODE_ID_CHARS_MAX)
 
 
 def _blend(field: str, prompts: tuple[str, ...]) -> None:

@@ -121,6 +121,7 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
 
     `group` and `attempt` are those that the receiver knows: the offer's own for a member's runner, a branch's for the
     executor of that branch. `prompt`, where its owner shares it, lets a probe find that it should leave sooner.
+    `standby` is who stands by for a branch: it is handed the same checkpoint, lest the branch's executor be lost.
     """
 
     request: RequestId
@@ -129,13 +130,15 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     group: GroupId
     attempt: Attempt
     prompt: str = ""
+    standby: NodeId = NodeId("")
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     """Where shared steps go on from, if not from noise: a checkpoint at `step`, or sooner if a probe finds so.
 
     One of `sources` hands it over, whose step takes `step_seconds`; or the executor itself keeps it under `cached`; or
-    it stood by for this group and `resumes` it from its newest spare, at this step or a later one.
+    it stood by for this group and `resumes` it from its newest spare, at this step or a later one. With both, what it
+    stands by for may still be on its way to it.
     """
 
     step: int

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from peerd_protocol.actions import Action, MergeRoster, Send, ShareRoster
+from peerd_protocol.coordination.early import Early
 from peerd_protocol.coordination.executor import Executor
 from peerd_protocol.coordination.holder import Holder
 from peerd_protocol.coordination.leader import Leader
@@ -49,7 +50,7 @@ from peerd_protocol.events import (
 )
 from peerd_protocol.handoff import Arrived, Given, Handoffs, NotGiven, Outcome
 from peerd_protocol.handshake import Handshakes
-from peerd_protocol.ids import Attempt, BootNonce, HandoffId, NodeId, Term
+from peerd_protocol.ids import Attempt, BootNonce, NodeId, Term
 from peerd_protocol.membership import Membership, PeerState
 from peerd_protocol.messages import (
     Answer,
@@ -85,9 +86,6 @@ from peerd_protocol.messages import (
 from peerd_protocol.plan import GroupPlan
 from peerd_protocol.profile import Profile
 
-EARLY_MAX = 64
-"""Announcements that wait for a plan; their givers repeat what is not kept."""
-
 Moves = Iterable[Action | Order | Outcome]
 
 
@@ -117,8 +115,7 @@ class Node:
         self._holder = Holder()
         self._standby = StandbyDuty(me)
         self._handoffs = Handoffs()
-        self._early: dict[HandoffId, tuple[NodeId, HandoffBegin]] = {}
-        """Checkpoints announced before the plan that they belong to."""
+        self._early = Early()
 
     # ---- what the host may ask -----------------------------------------------------------------------------
 
@@ -170,6 +167,8 @@ class Node:
                     yield from self._settle(self._runner.arrived(sender, begin, data))
                 case Arrived(sender, begin, data) if begin.what == "branch":
                     yield from self._settle(self._executor.arrived(sender, begin, data, self._now_s))
+                    self._standby.arrived(sender, begin, data, self._now_s)
+                    yield from self._settle(self._executor.resuming(begin.group))
                 case Arrived(sender, begin, data) if begin.what == "spare" and not begin.request:
                     self._standby.arrived(sender, begin, data, self._now_s)
                 case Arrived(sender, begin, data) if begin.what == "spare":
@@ -179,7 +178,7 @@ class Node:
                 case Given(_, begin) | NotGiven(_, begin):
                     yield from self._settle([*self._executor.handed(begin), *self._runner.handed(begin)])
                 case Resume(work, group):
-                    yield from self._settle(self._executor.resumed(work, *self._standby.spare(group), self._now_s))
+                    yield from self._settle(self._executor.resumed(work, self._standby.spare(group), self._now_s))
                 case _:
                     yield move
 
@@ -366,27 +365,22 @@ class Node:
         heard, plan = plan, self._origin.in_own_words(plan)
         moves = list(self._origin.told(plan, self._runner.bound, self._now_s))
         moves += self._runner.told(plan, heard, self._now_s)
-        planned = {assignment.request for assignment in plan.assignments}
-        early = [entry for entry in self._early.values() if entry[1].request in planned]
-        for sender, begin in early:
-            del self._early[begin.handoff]
+        for sender, begin in self._early.planned({assignment.request for assignment in plan.assignments}):
             moves += self._hear_of_handoff(sender, begin)
         return moves
 
     def _hear_of_handoff(self, sender: NodeId, begin: HandoffBegin) -> list[Action]:
-        """A checkpoint may come before its plan, since two nodes send them: it is looked at when the plan is here."""
+        """Whether what is announced is wanted; of a checkpoint that came before its plan that shows later."""
         match begin.what:
             case "checkpoint":
                 if self._runner.is_early(begin):
-                    self._early[begin.handoff] = sender, begin
-                    if len(self._early) > EARLY_MAX:
-                        del self._early[next(iter(self._early))]
+                    self._early.wait(sender, begin)
                     return []
                 unwanted = self._runner.unwanted(sender, begin)
             case "spare" if not begin.request:
                 unwanted = self._standby.unwanted(sender, begin)
             case "branch":
-                unwanted = self._executor.unwanted(sender, begin)
+                unwanted = self._executor.unwanted(sender, begin) and self._standby.unwanted(sender, begin)
             case "spare" | "picture":
                 unwanted = self._origin.unwanted(sender, begin)
             case _:

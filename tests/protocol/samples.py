@@ -120,7 +120,7 @@ OFFER = Offer(
     call=CALL,
     receivers=(
         Receiver(request=REQUEST, node=BOB, step=5, group=GROUP, attempt=ATTEMPT, prompt="lemon on table"),
-        Receiver(request=RequestId("0200"), node=ADA, step=4, group=BRANCH, attempt=Attempt(TERM, 3)),
+        Receiver(request=RequestId("0200"), node=ADA, step=4, group=BRANCH, attempt=Attempt(TERM, 3), standby=BOB),
     ),
     forecast=FORECAST,
     beginning=Beginning(step=2, sources=(ADA, BOB), step_seconds=0.5, cached=DIGEST.hex(), resumes=True),

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from peerd_protocol.actions import Send
 from peerd_protocol.coordination import standby
-from peerd_protocol.coordination.standby import StandbyDuty
+from peerd_protocol.coordination.standby import Spare, StandbyDuty
 from peerd_protocol.ids import Attempt, GroupId, HandoffId, NodeId, RequestId
-from peerd_protocol.messages import HandoffBegin, Offer, Standby, StandDown, StandsBy
+from peerd_protocol.messages import Beginning, HandoffBegin, Offer, Standby, StandDown, StandsBy
 from tests.protocol.samples import ADA, ATTEMPT, BOB, GROUP, OFFER, TERM
 
 EVE = NodeId("EVE")
@@ -53,7 +53,7 @@ def test_only_the_executor_of_that_attempt_hands_spares_over_and_each_is_newer()
     take(mine, spare(4, b"four"), b"four")
     assert mine.unwanted(ADA, spare(4, b"x")) == mine.unwanted(ADA, spare(3, b"x")) == "a newer spare is here"
     take(mine, spare(5, b"forged"), b"forged", sender=EVE)
-    assert mine.spare(GROUP) == (4, b"four")
+    assert mine.spare(GROUP) == Spare(4, b"four", True)
 
 
 def test_an_offer_that_names_another_is_none_of_ours() -> None:
@@ -71,13 +71,26 @@ def test_the_leader_hears_of_a_spare_at_once_and_again_and_so_does_the_next_lead
     assert told(mine, NOW_S + 0.2 + standby.REPEAT_S, leader=EVE) == [(EVE, 4)]
 
 
+def test_a_branchs_beginning_comes_from_whoever_runs_what_is_before_it_and_a_spare_of_its_run_is_newer() -> None:
+    mine = StandbyDuty(BOB)
+    mine.asked(Standby(offer=replace(OFFER, beginning=Beginning(step=3, sources=(EVE,))), executor=ADA), NOW_S)
+    beginning = replace(spare(2, b"two"), what="branch")
+    assert mine.unwanted(ADA, beginning)
+    assert mine.unwanted(EVE, spare(2, b"two"))
+    take(mine, beginning, b"two", sender=EVE)
+    assert mine.spare(GROUP) == Spare(2, b"two", False)
+    take(mine, spare(4, b"four"), b"four")
+    assert mine.spare(GROUP) == Spare(4, b"four", True)
+    assert mine.unwanted(EVE, beginning) == "a newer spare is here"
+
+
 def test_a_higher_attempt_begins_without_a_spare_and_a_lower_one_changes_nothing() -> None:
     mine = duty()
     take(mine, spare(4, b"four"), b"four")
     mine.asked(Standby(offer=replace(OFFER, attempt=Attempt(TERM, 1)), executor=ADA), NOW_S)
-    assert mine.spare(GROUP) == (4, b"four")
+    assert mine.spare(GROUP) == Spare(4, b"four", True)
     mine.asked(Standby(offer=replace(OFFER, attempt=Attempt(TERM, 3)), executor=EVE), NOW_S)
-    assert mine.spare(GROUP) == (0, b"")
+    assert mine.spare(GROUP) is None
 
 
 def test_the_executor_or_a_leader_lets_it_go_and_nobody_else() -> None:
@@ -104,4 +117,4 @@ def test_neither_groups_nor_bytes_grow_without_a_bound() -> None:
     half = bytes(standby.SPARES_BYTES_MAX // 2)
     for group in groups[1:4]:
         take(mine, spare(1, half, group), half)
-    assert [mine.spare(group)[0] for group in groups[1:4]] == [0, 1, 1]
+    assert [mine.spare(group) is not None for group in groups[1:4]] == [False, True, True]

@@ -2,13 +2,17 @@
 in vain.
 """
 
+import dataclasses
+
+import pytest
+
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.coordination.share import WORK as SHARED
 from peerd_protocol.events import Draft
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.messages import Answer, AnyMessage, HandoffBegin, Offer, Progress
 from peerd_protocol.notices import PlanMade, SharedStep
-from tests.protocol.little_world import LittleWorld, Place, draft, picture_request
+from tests.protocol.little_world import TICK_S, LittleWorld, Place, draft, picture_request
 
 NAMES = ("ann", "bob", "eve", "kim", "max")
 FRUITS = ("apple", "lemon", "orange", "fig", "pear")
@@ -144,21 +148,74 @@ def test_a_root_that_everyone_declines_leaves_its_branches_groups_of_their_own()
     }
 
 
-def test_an_engine_that_breaks_in_a_branch_makes_it_a_group_of_its_own() -> None:
+def test_an_engine_that_breaks_in_a_branch_is_replaced_and_the_branch_begins_where_it_began() -> None:
     world = world_of()
+    world["bob"].breaks_at_step = 5
+    assert all_pictures(world) == THE_TREE
+
+
+def test_a_branch_that_nobody_stands_by_for_becomes_a_group_of_its_own_when_its_engine_breaks() -> None:
+    world = world_of()
+    world.drafts = lambda order: tuple(
+        dataclasses.replace(each, candidates=each.candidates[:1]) for each in three_branches(order)
+    )
     world["bob"].breaks_at_step = 5
     pictures = all_pictures(world)
     assert pictures["lemon"] == b"lemon@7->lemon#41"
     assert pictures["pear"] == THE_TREE["pear"]
 
 
-def test_an_executor_of_a_branch_that_dies_is_replaced_and_the_branch_begins_with_noise() -> None:
+def branch_step(world: LittleWorld, name: str) -> int:
+    """How far a branch is at whoever runs it, and 0 before it has begun."""
+    return max((step for order, step in world[name].works.values() if order.leaves and order.start), default=0)
+
+
+@pytest.mark.parametrize("step", range(2, 8))
+@pytest.mark.parametrize("step_s", [TICK_S, 2.5], ids=["too-quick-for-spares", "with-spares"])
+def test_whenever_a_branchs_executor_dies_the_branch_goes_on(step: int, step_s: float) -> None:
+    """From its beginning, or from its newest spare; the pictures are those of the undisturbed run."""
     world = world_of()
-    world.run_until(lambda: is_sharing(world["kim"]))
+    world.step_s = step_s
+    world.run_until(lambda: branch_step(world, "kim") >= step)
     world.kill("kim")
     pictures = all_pictures(world)
-    assert pictures["pear"] == b"fig@8->pear#41"
-    assert pictures["orange"] == THE_TREE["orange"]
+    assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "fig"}
+    (again,) = [order for order in world["max"].denoised if order.leaves]
+    begun = int((again.start or b"@0").rsplit(b"@")[-1])
+    assert begun == (2 if step_s == TICK_S else max(2, step // 2 * 2))
+    assert again.resumes == (begun > 2), "what the branch itself has run is gone on with, its beginning begun from"
+
+
+def test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have() -> None:
+    """Whoever stood by is handed the beginning as well, and by now runs the branch."""
+    world = world_of()
+    world.run_until(lambda: is_sharing(world["ann"]))
+    world.kill("kim")
+    pictures = all_pictures(world)
+    assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "fig"}
+
+
+def test_a_branch_of_a_branch_waits_for_whoever_goes_on_with_that() -> None:
+    world = world_of()
+    world.drafts = deep_tree
+    world.run_until(lambda: branch_step(world, "bob") == 3)
+    world.kill("bob")
+    pictures = all_pictures(world)
+    assert pictures["pear"] == b"apple@2+lemon@5+fig@8->pear#41"
+    assert pictures["orange"] == b"apple@2+lemon@6->orange#41"
+
+
+def test_if_whoever_stands_by_for_a_branch_is_lost_too_its_members_go_alone() -> None:
+    world = world_of()
+    world.drafts = lambda order: tuple(
+        dataclasses.replace(each, candidates=(*each.candidates, NodeId("ann"))) for each in three_branches(order)
+    )
+    world.run_until(lambda: branch_step(world, "bob") >= 4)
+    world.kill("max")
+    world.kill("bob")
+    pictures = all_pictures(world)
+    assert pictures["orange"] == b"noise->orange#41", "it goes alone"
+    assert pictures["fig"] == THE_TREE["fig"]
 
 
 def test_an_executor_of_a_branch_that_dies_before_the_root_is_asked_is_replaced() -> None:
@@ -196,7 +253,7 @@ def test_a_parent_that_hangs_is_not_waited_for() -> None:
     )
     pictures = all_pictures(world, seconds_max=150.0)
     assert pictures["pear"] == THE_TREE["pear"]
-    assert pictures["orange"] in (b"lemon@6->orange#41", b"noise->orange#41")
+    assert pictures["orange"] == THE_TREE["orange"], "whoever stood by for the branch was handed its beginning"
 
 
 def test_a_silent_candidate_of_the_root_costs_its_patience_only() -> None:

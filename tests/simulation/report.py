@@ -45,6 +45,7 @@ REQUESTS = frozenset(
         ("shared steps", "resumed"),
         ("own steps", "resumed"),
         ("own steps", "resumed for another"),
+        ("branch", "begun again"),
     }
 )
 """Every passage of a request, and of its steps from a spare; one to `asked` is its origin's restart."""

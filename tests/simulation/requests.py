@@ -139,6 +139,7 @@ class Requests:
                 self._check_start(process, action)
             case Denoise():
                 self.passages["shared steps", "resumed"] += action.resumes
+                self.passages["branch", "begun again"] += _begins_again(process, action)
                 if action.start is not None and action.start not in self.made:
                     raise Violation("I9", f"{process.device.name} shares what no engine made: {action.start!r}")
             case Deliver():
@@ -239,3 +240,10 @@ class Requests:
             raise Violation("I9", f"{request.id} ends in another's picture: {picture!r}")
         entry.picture = entry.picture or picture
         self._pass(entry, "delivering")
+
+
+def _begins_again(process: Process, order: Denoise) -> bool:
+    """Whether whoever stood by for a branch runs it from its beginning, since none of its own steps came through."""
+    share = process.node._executor._of(order.work)
+    beginning = None if share is None else share.offer.beginning
+    return beginning is not None and beginning.resumes and order.start is not None and not order.resumes

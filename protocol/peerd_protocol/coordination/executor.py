@@ -16,6 +16,7 @@ from peerd_protocol.actions import Action, Consider, Halt, Recall, Send
 from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.orders import Order, Resume
 from peerd_protocol.coordination.share import Phase, Share
+from peerd_protocol.coordination.standby import Spare
 from peerd_protocol.events import CheckpointSaved, Considered, Recalled, StepDone, WorkFailed, WorkHalted
 from peerd_protocol.ids import GroupId, NodeId, RequestId
 from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, HandoffBegin, Offer, Progress, StandDown
@@ -89,16 +90,25 @@ class Executor:
             return list(self._end(share, "the kept checkpoint is another one"))
         return self._begin(share, event.data, share.offer.start, now_s)
 
-    def resumed(self, work: str, step: int, data: bytes, now_s: float) -> list[Action | Order]:
-        """From the spare that this node held; nothing in it where there is none."""
-        share = self._of(work)
-        if share is None or share.phase is not Phase.AWAITING:
+    def resuming(self, group: GroupId) -> list[Order]:
+        """Something came for whoever stands by for this group: perhaps what is waited for here."""
+        share = self._shares.get(group)
+        if share is None or share.phase is not Phase.AWAITING or share.offer.beginning is None:
             return []
-        return self._begin(share, data, step, now_s) if data else list(self._end(share, "its spare is gone"))
+        return [Resume(share.work, group)] if share.offer.beginning.resumes else []
 
-    def _begin(self, share: Share, data: bytes, step: int, now_s: float) -> list[Action | Order]:
+    def resumed(self, work: str, spare: Spare | None, now_s: float) -> list[Action | Order]:
+        """From the spare that this node holds, if it does; the beginning of a branch may still be on its way."""
+        share = self._of(work)
+        if share is None or share.phase is not Phase.AWAITING or share.offer.beginning is None:
+            return []
+        if spare is not None:
+            return self._begin(share, spare.data, spare.step, now_s, resumes=spare.of_its_run)
+        return [] if share.offer.beginning.sources else list(self._end(share, "its spare is gone"))
+
+    def _begin(self, share: Share, data: bytes, step: int, now_s: float, resumes: bool = False) -> list[Action | Order]:
         share.patience(leases.first_s(share.offer.forecast.seconds), now_s)
-        return share.run(data, step)
+        return share.run(data, step, resumes)
 
     def progressed(self, sender: NodeId, message: Progress, now_s: float) -> list[Action]:
         """Whoever runs a branch's beginning made a step: those who wait for the branch hear it too."""

@@ -97,6 +97,12 @@ class Group:
         """Whether its shared steps have words to run with, and somebody left to ask."""
         return bool(self.candidates) and (self.run is not None or self.lead in self.members)
 
+    def hands_beginning_to_standby_of(self, branch: "Group") -> bool:
+        """Whether whoever runs it was told of the device that stands by for this try of the branch, and is next."""
+        told = self.offer.receivers if self.offer is not None else ()
+        known = next((each for each in told if (each.group, each.attempt) == (branch.id, branch.attempt)), None)
+        return known is not None and known.standby in branch.candidates[:1]
+
     def choose(self) -> NodeId:
         """The best candidate left is its executor now, and the next best stands by."""
         self.executor = self.candidates.pop(0)
@@ -158,8 +164,10 @@ def _beginning(group: Group, parent: Group | None) -> Beginning | None:
     if group.spare is not None and group.spare.keeper == group.executor:
         return Beginning(step=group.spare.step, resumes=True)
     if parent is not None:
-        step_s = parent.forecast.step_seconds
-        return Beginning(step=group.start, sources=tuple(parent.candidates), step_seconds=step_s)
+        step_s, sources = parent.forecast.step_seconds, parent.candidates
+        if parent.told and parent.executor is not None:  # it runs already, and this executor stood by
+            sources = [parent.executor, *sources]
+        return Beginning(step=group.start, sources=tuple(sources), step_seconds=step_s, resumes=parent.told)
     return Beginning(step=group.start, cached=group.cached) if group.cached else None
 
 
@@ -183,6 +191,7 @@ def _branch(group: Group, branch: Group) -> Receiver:
         group=branch.id,
         attempt=branch.attempt,
         prompt=_probe(group, lead) if lead is not None else "",
+        standby=branch.standby,
     )
 
 

@@ -6,8 +6,9 @@
 
 A branch is a group of its own. It is offered first, so that its parent's offer can say where the branch's beginning
 goes; members hear their plan when the root of the tree has its executor. A branch that everyone declines ends in its
-parent: its members leave that one where the branch would have. A branch whose parent fails is an ordinary group from
-then on. A group that everyone declines runs alone. Never here: gathering requests, or what is worth sharing.
+parent: its members leave that one where the branch would have. A branch whose executor is lost goes on from what its
+standby holds, or is handed; a branch that has no beginning to hope for is an ordinary group from then on. A group that
+everyone declines runs alone. Never here: gathering requests, or what is worth sharing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -147,7 +148,8 @@ class Offers:
         if not message.accepted:
             return self._next(group, f"{sender}: {message.reason}", now_s)
         group.answer_by_s, group.accepted = None, True
-        told = self._tell_tree(group) if self._parent(group) is None else []
+        parent = self._parent(group)
+        told = self._tell_tree(group) if parent is None or parent.told else []
         return [*told, *self.settle(now_s)]
 
     def ended(self, sender: NodeId, message: GroupEnded, now_s: float) -> list[Action]:
@@ -216,9 +218,9 @@ class Offers:
     def _over(self, group: Group, declined: str) -> list[Action]:
         """This try is over. Whoever counted on it is offered anew as well."""
         group.declined.append(declined)
-        actions = self._stand_alone(group, declined) if group.told else []
+        actions = [] if self._is_to_begin(group) else self._stand_alone(group, declined)
         parent = self._parent(group)
-        while parent is not None and parent.executor is not None:
+        while parent is not None and parent.executor is not None and not parent.told:
             self._offer_same_again(parent)
             parent = self._parent(parent)
         group.take_back(self.next_attempt(group.attempt.term))
@@ -234,14 +236,26 @@ class Offers:
                 actions.append(Send(branch.executor, failed))
         return actions
 
-    def _stand_alone(self, group: Group, reason: str) -> list[Action]:
-        """The tree runs already. A branch begins with noise when it is offered anew, and its own branches do so too.
+    def _is_to_begin(self, group: Group) -> bool:
+        """Whether the beginning of a branch is still to come, to whoever is asked next."""
+        parent = self._parent(group)
+        if parent is None or group.spare is not None:
+            return False
+        if not parent.told:  # and so to be run, from its own spare if there is one
+            return parent.spare is None or parent.spare.step <= group.start
+        return parent.executor is not None and parent.hands_beginning_to_standby_of(group)
 
-        Those of a root wait for whoever runs it next.
+    def _stand_alone(self, group: Group, reason: str) -> list[Action]:
+        """The tree runs already, and a branch that is offered anew does without it.
+
+        It goes on from its spare, if there is one, and its own branches wait for that, as those of a root do. Else it
+        begins with noise, and so do they.
         """
         if not group.start or group.cached:
             return []
         group.parent, group.start = None, 0
+        if group.spare is not None:
+            return []
         if group.executor is not None:
             group.candidates.insert(0, group.executor)  # not the executor but its beginning may have failed
         return self._bereave(group, reason)

@@ -8,6 +8,8 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+import msgspec
+
 from peerd_protocol.actions import Action, Denoise, Keep, Send
 from peerd_protocol.coordination.leases import SPARE_S
 from peerd_protocol.coordination.orders import Give, Order
@@ -69,12 +71,15 @@ class Share:
             case Phase.AWAITING | Phase.RUNNING:
                 return now_s < self.until_s
 
-    def run(self, data: bytes | None, step: int) -> list[Action | Order]:
-        """Go on from `data` at `step`, or from noise; who leaves there already gets it as it is."""
+    def run(self, data: bytes | None, step: int, resumes: bool = False) -> list[Action | Order]:
+        """Go on from `data` at `step`, or from noise; who leaves there already gets it as it is.
+
+        `resumes`: these very steps were run up to there, by another.
+        """
         actions: list[Action | Order] = []
         if data is not None:
             leaving = [name for name, receiver in self.receivers.items() if receiver.step <= step]
-            actions += [self._give(name, step, data) for name in leaving]
+            actions += [give for name in leaving for give in self._give(name, step, data)]
         leaves = {name: receiver for name, receiver in self.receivers.items() if name not in self.given}
         self.phase = Phase.RUNNING if leaves else Phase.HANDING
         if not leaves:
@@ -91,14 +96,14 @@ class Share:
             hide_prompt=self.offer.share == "concepts",
             blend=self.offer.blend,
             spare_s=SPARE_S if self.offer.standby else 0.0,
-            resumes=data is not None and self.offer.beginning is not None and self.offer.beginning.resumes,
+            resumes=resumes,
         )
         return [*actions, order]
 
     def leave(self, saved: CheckpointSaved) -> list[Action | Order]:
         """Hand the checkpoint to those that go their own way here, if any, and keep it for later ones."""
         going = [name for name in map(HandoffId, saved.names) if name in self.receivers and name not in self.given]
-        actions: list[Action | Order] = [self._give(name, saved.step, saved.data) for name in going]
+        actions: list[Action | Order] = [give for name in going for give in self._give(name, saved.step, saved.data)]
         actions += self._spare(saved)
         if not self.offer.keep:
             return actions
@@ -137,23 +142,25 @@ class Share:
             return []
         return self.spares.give(spare_of(offer.standby, offer.group, offer.attempt, saved.step, saved.data))
 
-    def _give(self, name: HandoffId, step: int, data: bytes) -> Give:
+    def _give(self, name: HandoffId, step: int, data: bytes) -> list[Give]:
+        """To the receiver, and to whoever stands by for it if it is a branch."""
         self.given.add(name)
         receiver = self.receivers[name]
-        return Give(
-            receiver.node,
-            HandoffBegin(
-                handoff=name,
-                what="checkpoint" if receiver.group == self.offer.group else "branch",
-                request=receiver.request,
-                group=receiver.group,
-                attempt=receiver.attempt,
-                step=step,
-                size=len(data),
-                digest=hashlib.sha256(data).digest(),
-            ),
-            data,
+        begin = HandoffBegin(
+            handoff=name,
+            what="checkpoint" if receiver.group == self.offer.group else "branch",
+            request=receiver.request,
+            group=receiver.group,
+            attempt=receiver.attempt,
+            step=step,
+            size=len(data),
+            digest=hashlib.sha256(data).digest(),
         )
+        given = [Give(receiver.node, begin, data)]
+        if receiver.standby:
+            spare = msgspec.structs.replace(begin, handoff=HandoffId(f"{name}/standby"))
+            given.append(Give(receiver.standby, spare, data))
+        return given
 
 
 def _handoff_of(receiver: Receiver, offer: Offer) -> HandoffId:

@@ -1,6 +1,6 @@
 """Standing by: this node holds the offers of groups that others run, and their newest spare checkpoints.
 
-    asked -> standing, a spare now and then -> told to stand down
+    asked -> standing, a branch's beginning, a spare now and then -> told to stand down
                  |
                  +-> offered the group itself: it goes on from its spare
 
@@ -25,14 +25,22 @@ KEPT_S = 600.0
 """Without a spare or a word for so long, the group is through and its end went unheard."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """A checkpoint at `step`: of the group's own run, or the beginning that a branch was handed."""
+
+    step: int
+    data: bytes
+    of_its_run: bool
+
+
 @dataclass(slots=True)
 class _Watch:
     offer: Offer
     executor: NodeId
     until_s: float
     repeat_s: float
-    step: int = 0
-    data: bytes = b""
+    spare: Spare | None = None
 
 
 class StandbyDuty:
@@ -55,33 +63,34 @@ class StandbyDuty:
         return []
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
-        """Why a spare is not wanted ('' when it is)."""
+        """Why a spare, or a branch's beginning, is not wanted ('' when it is)."""
         watch = self._watches.get(begin.group)
-        if watch is None or (watch.executor, watch.offer.attempt) != (sender, begin.attempt):
+        if watch is None or begin.attempt != watch.offer.attempt or sender not in _givers(watch, begin):
             return "nobody stands by for this attempt here"
-        return "" if begin.step > watch.step else "a newer spare is here"
+        return "" if watch.spare is None or begin.step > watch.spare.step else "a newer spare is here"
 
     def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes, now_s: float) -> None:
         """A whole spare; the leader hears of it at the next tick."""
         if self.unwanted(sender, begin):
             return
         watch = self._watches[begin.group]
-        watch.step, watch.data = begin.step, data
+        watch.spare = Spare(begin.step, data, begin.what == "spare")
         self._forget_oldest_spares()
         watch.until_s, watch.repeat_s = now_s + KEPT_S, now_s
 
     def _forget_oldest_spares(self) -> None:
-        held = sum(len(watch.data) for watch in self._watches.values())
-        for watch in self._watches.values():
+        holding = [(watch, watch.spare) for watch in self._watches.values() if watch.spare is not None]
+        held = sum(len(spare.data) for _, spare in holding)
+        for watch, spare in holding:
             if held <= SPARES_BYTES_MAX:
                 return
-            held -= len(watch.data)
-            watch.step, watch.data = 0, b""
+            held -= len(spare.data)
+            watch.spare = None
 
-    def spare(self, group: GroupId) -> tuple[int, bytes]:
-        """The step and the bytes of the newest spare; none where nothing came."""
+    def spare(self, group: GroupId) -> Spare | None:
+        """The newest one."""
         watch = self._watches.get(group)
-        return (watch.step, watch.data) if watch is not None else (0, b"")
+        return None if watch is None else watch.spare
 
     def stood_down(self, sender: NodeId, message: StandDown) -> list[Action]:
         """The executor is through, or a leader has no more use for this attempt."""
@@ -98,5 +107,13 @@ class StandbyDuty:
                 del self._watches[group]
             elif leader is not None and now_s >= watch.repeat_s:
                 watch.repeat_s = now_s + REPEAT_S
-                actions.append(Send(leader, StandsBy(offer=watch.offer, step=watch.step)))
+                step = 0 if watch.spare is None else watch.spare.step
+                actions.append(Send(leader, StandsBy(offer=watch.offer, step=step)))
         return actions
+
+
+def _givers(watch: _Watch, begin: HandoffBegin) -> tuple[NodeId, ...]:
+    """Its executor leaves spares of the run; the beginning of a branch comes from whoever runs what is before it."""
+    if begin.what == "spare":
+        return (watch.executor,)
+    return watch.offer.beginning.sources if watch.offer.beginning is not None else ()
