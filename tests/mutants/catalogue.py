@@ -3,7 +3,7 @@
 Never here: how they are made and killed.
 """
 
-from tests.mutants.mutant import Edit, Mutant, calm, swap
+from tests.mutants.mutant import Edit, Mutant, calm, swap, tested
 
 ELECTION, TERMS, NODE, TIMING, HANDOFF = "election.py", "terms.py", "node.py", "timing.py", "handoff.py"
 RUNNER, ORIGIN, OFFERS = (f"coordination/{name}.py" for name in ("runner", "origin", "offers"))
@@ -250,4 +250,48 @@ OF_RESULTS = (
     ),
 )
 
-MUTANTS = (*OF_TERMS, *OF_ELECTION, *OF_REQUESTS, *OF_RESULTS)
+OF_LOSSES = (
+    swap(
+        "a half goes on with another seed",
+        ORIGIN,
+        "call = msgspec.structs.replace(request.call, seed=half.seed)",
+        "call = request.call",
+    ),
+    tested(
+        "a runner doesn't wait for what was run before",
+        RUNNER,
+        "nothing_comes = plan.shared_steps == plan.begun == 0",
+        "nothing_comes = plan.shared_steps == 0",
+        "test_halves.py::test_a_runner_that_was_named_waits_for_what_the_origin_holds",
+    ),
+    tested(
+        "a spare behind another is lost",
+        "coordination/spares.py",
+        "            self.next = spare\n",
+        "",
+        "test_halves.py::test_of_the_spares_that_wait_for_a_slow_link_the_newest_goes_next",
+    ),
+    tested(
+        "a request waits for its named group again",
+        ORIGIN,
+        "if not entry.request.wait_ms:",
+        "if True:",
+        "test_next_life.py::test_an_executor_that_comes_back_does_not_wait_for_its_group_once_more",
+    ),
+    tested(
+        "no standby is handed a branch's beginning",
+        "coordination/share.py",
+        "if receiver.standby:",
+        "if False:",
+        "test_trees.py::test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have",
+    ),
+    tested(
+        "what came before a branch counts as its own run",
+        "coordination/executor.py",
+        "resumes=spare.of_its_run)",
+        "resumes=True)",
+        "test_trees.py::test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have",
+    ),
+)
+
+MUTANTS = (*OF_TERMS, *OF_ELECTION, *OF_REQUESTS, *OF_RESULTS, *OF_LOSSES)

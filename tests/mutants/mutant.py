@@ -51,3 +51,8 @@ def swap(name: str, file: str, old: str, new: str) -> Mutant:
 
 def calm(name: str, file: str, old: str, new: str) -> Mutant:
     return Mutant(name, (Edit(file, old, new),), "calm")
+
+
+def tested(name: str, file: str, old: str, new: str, test: str) -> Mutant:
+    """One that breaks no invariant but what a test of the protocol tells: work is lost, or waited for."""
+    return Mutant(name, (Edit(file, old, new),), "test", f"tests/protocol/{test}")
