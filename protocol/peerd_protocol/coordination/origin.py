@@ -89,7 +89,7 @@ class Origin:
             if entry.plan is not None or entry.runner is not None:
                 continue
             if can_run and entry.half is not None:
-                actions += self._go_alone(entry, f"it goes on from step {entry.half.step}")
+                actions += self._go_alone(entry, f"its first {entry.half.step} steps are kept")
                 continue
             if _stays(entry.request, can_run):  # of an earlier boot
                 actions += self._keep_to_itself(entry, can_run)
