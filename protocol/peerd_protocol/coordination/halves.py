@@ -13,6 +13,7 @@ import msgspec
 
 from peerd_protocol.actions import Forget, Remember
 from peerd_protocol.coordination.orders import Give
+from peerd_protocol.errors import UNREADABLE
 from peerd_protocol.ids import Attempt, GroupId, HandoffId, NodeId, RequestId
 from peerd_protocol.messages import HandoffBegin
 
@@ -39,7 +40,7 @@ def halves_in(recalled: Mapping[str, bytes]) -> dict[RequestId, Half]:
     """What an earlier life kept; what another version of peerd kept can not be read, and is begun anew."""
     halves: dict[RequestId, Half] = {}
     for key in kept_in(recalled):
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(*UNREADABLE):
             halves[key] = msgspec.msgpack.decode(recalled[PREFIX + key], type=Half)
     return halves
 

@@ -178,7 +178,7 @@ class Runner:
         return told + self._bind(part)
 
     def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
-        if not (self._parts or self._stale or self._going_on):
+        if not (self._parts or self._stale):
             return []
         stale, self._stale = [Forget(key) for key in self._stale], []
         lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
