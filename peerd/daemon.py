@@ -192,7 +192,7 @@ async def _composed(
         def roster_changed() -> RosterChanged:
             transport.roster_changed()
             discovery.roster_changed()
-            return RosterChanged(roster.digest, roster.members)
+            return RosterChanged(roster.digest, roster.roles)
 
         runtime.post(roster_changed())
         if options.mdns and settings.network.mdns:

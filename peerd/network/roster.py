@@ -116,6 +116,11 @@ class Roster:
         return frozenset(self._members)
 
     @property
+    def roles(self) -> dict[NodeId, frozenset[Role]]:
+        """What each member may do."""
+        return {node: frozenset(member.roles) for node, member in self._members.items()}
+
+    @property
     def alone(self) -> bool:
         return self.members <= {self._me.node}
 

@@ -17,18 +17,17 @@ What is durable lives in `terms`, how long to wait in `timing`, the candidate's 
 heartbeats in `beat`, who is alive in `membership`. Never here: a clock, or what a leader does with its office.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
-
-import msgspec
 
 from peerd_protocol.actions import Action, Send
 from peerd_protocol.beat import Beat
 from peerd_protocol.candidacy import Candidacy, Leave
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import BootNonce, NodeId, Term
-from peerd_protocol.membership import Membership, Rank, claimed_term, rank_of
+from peerd_protocol.membership import Membership, Rank, claimed_term, rank_of, without_term
 from peerd_protocol.messages import Fenced, Heartbeat, Preclaim, PreclaimAnswer, Resign
 from peerd_protocol.profile import PowerClass, Profile
 from peerd_protocol.terms import Terms, adopted_counter
@@ -77,6 +76,7 @@ class Election:
         self._candidacy: Candidacy | None = None
         self._leave = Leave()
         self._successor: NodeId | None = None
+        self._may_lead = True
 
     # ---- what others may ask ----
 
@@ -110,7 +110,17 @@ class Election:
         """The answer to a command that `obeys` forbids."""
         return Fenced(term=self.term, highest=self.highest)
 
+    def fence(self, sender: NodeId, term: Term) -> list[Action]:
+        """A command of another term than the accepted one is answered, never carried out."""
+        return [] if self.obeys(sender, term) else [Send(sender, self.fenced())]
+
     # ---- events ----
+
+    def roster_changed(self, now_s: float, *, may_lead: bool) -> None:
+        """What the roster allows this node; a leader that may not any more begins anew."""
+        self._may_lead = may_lead
+        if self.role is Role.LEAD and not may_lead:
+            self._become_joiner(now_s)
 
     def ticked(
         self, now_s: float, membership: Membership, profile: Profile, roster_digest: bytes = b""
@@ -172,7 +182,7 @@ class Election:
         self, now_s: float, membership: Membership, silent_leader: NodeId | None = None
     ) -> list[Action]:
         self._pass_to(Role.CANDIDATE)
-        asks_at_s = now_s + stagger_s(membership.better_ranked(self.rank, now_s))
+        asks_at_s = now_s + stagger_s(membership.better_ranked(self.rank, now_s)) if self._may_lead else math.inf
         self._candidacy = Candidacy(asks_at_s, silent_leader)
         return self._step_candidate(now_s, membership)
 
@@ -189,7 +199,7 @@ class Election:
         if now_s < self._joined_s + join_s(self.interval_s):
             return []
         peers = membership.peers(now_s)
-        counter = adopted_counter([peers[peer].heartbeat.highest for peer in membership.living(now_s)])
+        counter = adopted_counter([peers[peer].heartbeat.highest for peer in membership.electors(now_s)])
         noted = self._terms.note(counter, now_s, self.interval_s)
         return [*noted, *self._become_candidate(now_s, membership)]
 
@@ -206,7 +216,7 @@ class Election:
 
     def _step_candidate(self, now_s: float, membership: Membership) -> list[Action]:
         """Ask when it is one's turn; claim as soon as the answers allow it; else back off."""
-        candidacy, living = self._candidacy, membership.living(now_s)
+        candidacy, living = self._candidacy, membership.electors(now_s)
         assert candidacy is not None, "a candidate has a candidacy"
         if not candidacy.is_asking and now_s < candidacy.asks_at_s:
             return []
@@ -223,7 +233,7 @@ class Election:
         return []
 
     def _back_off(self, now_s: float, membership: Membership) -> None:
-        if self._candidacy is not None:
+        if self._candidacy is not None and self._may_lead:
             better_ranked = membership.better_ranked(self.rank, now_s)
             self._candidacy.back_off(now_s + backoff_s(self.interval_s, better_ranked))
 
@@ -235,7 +245,7 @@ class Election:
         believed = term is None or self._terms.believes(term.counter)
         noted = [] if term is None else self._terms.note(term.counter, now_s, self.interval_s)
         if not believed:
-            heartbeat = _without_term(heartbeat)
+            heartbeat = without_term(heartbeat)
         match self.role:
             case Role.JOIN | Role.CANDIDATE:
                 heard = self._hear_leaderless(sender, heartbeat, now_s)
@@ -327,7 +337,7 @@ class Election:
         peers = membership.peers(now_s)
         able = [
             rank_of(peer, peers[peer].profile)
-            for peer in membership.living(now_s)
+            for peer in membership.electors(now_s)
             if peers[peer].profile.power > self._profile.power and peers[peer].heartbeat.term == self.term
         ]
         if not able:
@@ -337,7 +347,7 @@ class Election:
 
     def _succeed(self, sender: NodeId, resign: Resign, now_s: float, membership: Membership) -> list[Action]:
         """The leader resigned to us: claim at once, unless the world has moved on since."""
-        named = resign.successor == self.me and self.obeys(sender, resign.term)
+        named = self._may_lead and resign.successor == self.me and self.obeys(sender, resign.term)
         return self._become_leader(now_s, membership) if named and self.role is Role.FOLLOW else []
 
     # ---- heartbeats ----
@@ -373,8 +383,3 @@ def _claim_of(sender: NodeId, heartbeat: Heartbeat) -> Term | None:
     """The term that the sender claims for itself; nobody can claim for another."""
     claim = claimed_term(heartbeat)
     return claim if claim is not None and claim.leader == sender else None
-
-
-def _without_term(heartbeat: Heartbeat) -> Heartbeat:
-    """What is left of a heartbeat whose counter is beyond belief: its sender lives."""
-    return msgspec.structs.replace(heartbeat, term=None, leading=False)

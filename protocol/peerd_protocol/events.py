@@ -4,8 +4,10 @@ Time is an event too: `Ticked` carries the clock, and every other event happens 
 Never here: what a node does about it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from peerd_protocol.certificates import Role
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
 from peerd_protocol.messages import AnyMessage
 from peerd_protocol.plan import CacheEntry, Forecast, Request
@@ -54,10 +56,10 @@ class Profiled:
 
 @dataclass(frozen=True, slots=True)
 class RosterChanged:
-    """The roster now has this digest and these members."""
+    """The roster now has this digest and these members, each with what it may do."""
 
     digest: bytes
-    members: frozenset[NodeId]
+    roles: Mapping[NodeId, frozenset[Role]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import msgspec
+
 from peerd_protocol.ids import BootNonce, NodeId, Term
 from peerd_protocol.messages import Heartbeat
 from peerd_protocol.profile import Profile
@@ -72,6 +74,11 @@ def claimed_term(heartbeat: Heartbeat) -> Term | None:
     return term if heartbeat.leading and term is not None and term.boot == heartbeat.boot else None
 
 
+def without_term(heartbeat: Heartbeat) -> Heartbeat:
+    """What is left of a heartbeat whose word on leading does not count: its sender lives."""
+    return msgspec.structs.replace(heartbeat, term=None, leading=False)
+
+
 def rank_of(node: NodeId, profile: Profile) -> Rank:
     """How good a leader a node makes."""
     return (int(profile.power), profile.compute_class, node)
@@ -85,6 +92,8 @@ class Membership:
         self._peers: dict[NodeId, PeerState] = {}
         self._connections: frozenset[NodeId] = frozenset()
         self._patience = Patience()
+        self._electors: frozenset[NodeId] | None = None
+        """Those who may lead; None: everyone."""
 
     # ---- what happened ----
 
@@ -125,8 +134,9 @@ class Membership:
         if (known := self._peers.get(peer)) is not None:
             self._peers[peer] = replace(known, ended=Status.LEFT)
 
-    def removed_from_roster(self, members: frozenset[NodeId]) -> None:
-        """The roster now has these members; nobody else exists."""
+    def roster_changed(self, members: frozenset[NodeId], electors: frozenset[NodeId]) -> None:
+        """The roster now has these members, nobody else exists; `electors` of them may lead."""
+        self._electors = electors
         self._peers = {peer: state for peer, state in self._peers.items() if peer in members}
         self._connections &= members
 
@@ -157,14 +167,19 @@ class Membership:
 
     def better_ranked(self, rank: Rank, now_s: float) -> int:
         """How many living peers would make a better leader than a node of this rank."""
-        return sum(rank_of(peer, self._peers[peer].profile) > rank for peer in self.living(now_s))
+        return sum(rank_of(peer, self._peers[peer].profile) > rank for peer in self.electors(now_s))
+
+    def electors(self, now_s: float) -> frozenset[NodeId]:
+        """Living peers that may lead: whose word counts in an election."""
+        living = self.living(now_s)
+        return living if self._electors is None else living & self._electors
 
     def followers(self, leader: NodeId, boot: BootNonce, now_s: float) -> int:
         """How many living peers have accepted a term of this leader's present boot.
 
         An older term of it counts too: else every new claim would make its claimant the weakest for one interval.
         """
-        terms = (self._peers[peer].heartbeat.term for peer in self.living(now_s))
+        terms = (self._peers[peer].heartbeat.term for peer in self.electors(now_s))
         return sum(term is not None and (term.leader, term.boot) == (leader, boot) for term in terms)
 
     def patience(self, now_s: float) -> float:

@@ -50,7 +50,7 @@ from peerd_protocol.events import (
 )
 from peerd_protocol.handoff import Arrived, Given, Handoffs, NotGiven, Outcome
 from peerd_protocol.handshake import Handshakes
-from peerd_protocol.ids import Attempt, BootNonce, NodeId, Term
+from peerd_protocol.ids import BootNonce, NodeId, Term
 from peerd_protocol.membership import Membership, PeerState
 from peerd_protocol.messages import (
     Answer,
@@ -85,6 +85,7 @@ from peerd_protocol.messages import (
 )
 from peerd_protocol.plan import GroupPlan
 from peerd_protocol.profile import Profile
+from peerd_protocol.roles import Guard, Roles
 
 Moves = Iterable[Action | Order | Outcome]
 
@@ -103,6 +104,7 @@ class Node:
     ) -> None:
         self.me, self.profile, self._now_s = me, profile, now_s
         self._roster_digest = b""
+        self._guard = Guard()
         self._living: frozenset[NodeId] = frozenset()
         self._led: Term | None = None
         self._handshakes = Handshakes(me, boot)
@@ -138,7 +140,8 @@ class Node:
     def devices(self) -> dict[NodeId, Profile]:
         """This device and every living peer's: what a plan is made of."""
         peers = self._membership.peers(self._now_s)
-        return {self.me: self.profile, **{peer: peers[peer].profile for peer in self._membership.living(self._now_s)}}
+        known = {peer: peers[peer].profile for peer in self._membership.living(self._now_s)}
+        return {node: self._guard.profile(node, profile) for node, profile in {self.me: self.profile, **known}.items()}
 
     # ---- the step ------------------------------------------------------------------------------------------
 
@@ -200,11 +203,8 @@ class Node:
             case Profiled(profile):
                 self.profile = profile
                 return []
-            case RosterChanged(digest, members):
-                self._roster_digest = digest
-                self._handshakes.removed_from_roster(members)
-                self._membership.removed_from_roster(members)
-                return self._mourn()
+            case RosterChanged(digest, roles):
+                return self._take_roster(digest, roles)
             case Asked(request):
                 asked = self._origin.asked(request, self.leader, self.profile.engine, self._now_s)
                 return asked + self._origin.ticked(self.leader, self.term, self.profile.engine, self._now_s)
@@ -254,6 +254,15 @@ class Node:
         resent, given_up = self._handoffs.ticked(now_s)
         return [*moves, *resent, *given_up]
 
+    def _take_roster(self, digest: bytes, roles: Roles) -> Moves:
+        self._roster_digest, members = digest, frozenset(roles)
+        self._guard.roster_changed(roles)
+        self._handshakes.removed_from_roster(members)
+        self._membership.roster_changed(members, frozenset(each for each in members if self._guard.may(each, "lead")))
+        self._election.roster_changed(self._now_s, may_lead=self._guard.may(self.me, "lead"))
+        self._take_or_leave_office()
+        return self._mourn()
+
     def _elect(self) -> list[Action]:
         actions = self._election.ticked(self._now_s, self._membership, self.profile, self._roster_digest)
         self._take_or_leave_office()
@@ -285,6 +294,8 @@ class Node:
         now_s = self._now_s
         if sender != self.me and not isinstance(message, Hello) and not self._handshakes.hears(sender):
             return []
+        if (instead := self._guard.forbids(sender, message)) is not None:
+            return instead
         match message:
             case Hello():
                 return self._handshakes.received(sender, message)
@@ -311,11 +322,11 @@ class Node:
                 self._leader.withdrawn(sender, request)
                 return [*self._executor.withdrawn(sender, request), *self._runner.withdrawn(sender, request)]
             case Offer():
-                return self._fence(sender, message.attempt) or self._executor.offered(sender, message)
+                return self._election.fence(sender, message.attempt.term) or self._executor.offered(sender, message)
             case Answer():
                 return self._leader.answered(sender, message, now_s)
             case PlanTold(plan=plan):
-                return self._fence(sender, plan.attempt) or self._hear_plan(plan)
+                return self._election.fence(sender, plan.attempt.term) or self._hear_plan(plan)
             case Progress():
                 hears = self._executor if message.branch else self._runner
                 return hears.progressed(sender, message, now_s)
@@ -324,7 +335,7 @@ class Node:
             case GroupEnded():
                 return self._leader.ended(sender, message, now_s)
             case Standby():
-                return self._fence(sender, message.offer.attempt) or self._standby.asked(message, now_s)
+                return self._election.fence(sender, message.offer.attempt.term) or self._standby.asked(message, now_s)
             case StandsBy():
                 return self._leader.stands_by(sender, message) if self._led is not None else []
             case StandDown():
@@ -352,6 +363,7 @@ class Node:
                 assert_never(message)
 
     def _hear(self, sender: NodeId, message: Heartbeat) -> list[Action]:
+        message = self._guard.heard(sender, message)
         if not self._membership.heard(sender, message, self._now_s):
             return []
         self._living |= {sender}
@@ -386,7 +398,3 @@ class Node:
             case _:
                 assert_never(begin.what)
         return self._handoffs.begun(sender, begin, unwanted, self._now_s)
-
-    def _fence(self, sender: NodeId, attempt: Attempt) -> list[Action]:
-        """A command of another term than the accepted one is answered, never carried out."""
-        return [] if self._election.obeys(sender, attempt.term) else [Send(sender, self._election.fenced())]

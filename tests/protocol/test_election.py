@@ -98,7 +98,7 @@ def test_a_leader_that_says_goodbye_needs_no_silence() -> None:
 
 def test_a_leader_struck_from_the_roster_is_left() -> None:
     story = following_ann()
-    story.membership.removed_from_roster(frozenset({ME}))
+    story.membership.roster_changed(frozenset({ME}), frozenset({ME}))
     story.tick()
     assert story.plays(Role.LEAD)
 

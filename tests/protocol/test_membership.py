@@ -161,7 +161,7 @@ def test_who_is_off_the_roster_is_forgotten() -> None:
     for peer in (ANN, BOB):
         members.connected(peer, 0.0)
         members.heard(peer, beat(1), 0.0)
-    members.removed_from_roster(frozenset({ME, BOB}))
+    members.roster_changed(frozenset({ME, BOB}), frozenset({ME, BOB}))
     assert members.living(0.0) == {BOB} == members.connections()
 
 

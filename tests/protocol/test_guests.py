@@ -1,0 +1,126 @@
+"""A guest asks and gets its pictures; it never leads, hears nobody's words, and its claims count for nothing."""
+
+from peerd_protocol.actions import MakePlan
+from peerd_protocol.certificates import ALL_ROLES, Role
+from peerd_protocol.election import Role as Standing
+from peerd_protocol.events import Draft, Received, RosterChanged
+from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
+from peerd_protocol.messages import CacheTold, Heartbeat, Preclaim, PreclaimAnswer, StandsBy
+from peerd_protocol.notices import Finished
+from peerd_protocol.profile import Profile
+from tests.protocol.little_world import LittleWorld, draft, picture_request
+from tests.protocol.samples import ENTRY, OFFER
+
+ANN, BOB, ZOE = NodeId("ann"), NodeId("bob"), NodeId("zoe")
+GUEST: tuple[Role, ...] = ("ask",)
+
+
+def a_house_with_a_guest(*names: str) -> LittleWorld:
+    """Zoe ranks best, and is a guest."""
+    world = LittleWorld(*names)
+    for name in names:
+        world.tell(name, roster(*names))
+    return world
+
+
+def roster(*names: str, guests: tuple[str, ...] = ("zoe",)) -> RosterChanged:
+    roles = {NodeId(name): frozenset(GUEST if name in guests else ALL_ROLES) for name in names}
+    return RosterChanged(b"", roles)
+
+
+def test_the_best_device_does_not_lead_where_it_is_a_guest() -> None:
+    world = a_house_with_a_guest("ann", "bob", "zoe")
+    assert world.elect() == BOB
+    assert world["zoe"].node.leader == BOB, "but it knows who does"
+
+
+def test_without_hosts_a_guest_goes_alone_and_commands_nobody() -> None:
+    world = a_house_with_a_guest("bob", "zoe")
+    world.elect()
+    world.kill("bob")
+    world.run(8.0)
+    assert world["zoe"].node.leader is None
+    world.ask("zoe", picture_request("apple", "zoe"))
+    world.run_until(lambda: finished(world, "zoe", "apple"), seconds_max=60.0)
+
+
+def test_silent_guests_keep_no_host_from_leading() -> None:
+    world = LittleWorld("ann", "bob", "zoe", "zora", "zuri")
+    everyone = ("ann", "bob", "zoe", "zora", "zuri")
+    for name in everyone:
+        world.tell(name, roster(*everyone, guests=("zoe", "zora", "zuri")))
+    world.loses = lambda sender, to, message: sender.startswith("z") and isinstance(message, PreclaimAnswer)
+    assert world.elect() == BOB
+
+
+def test_a_leader_that_becomes_a_guest_steps_down() -> None:
+    world = LittleWorld("bob", "zoe")
+    assert world.elect() == ZOE
+    for name in ("bob", "zoe"):
+        world.tell(name, roster("bob", "zoe"))
+    world.run(6.0)
+    assert world.elect() == BOB
+
+
+def test_what_a_guest_claims_of_leading_counts_for_nothing() -> None:
+    world = a_house_with_a_guest("ann", "bob", "zoe")
+    world.elect()
+    before = world["ann"].node.term
+    assert before is not None
+    claim = Term(before.counter + 5, ZOE, world["zoe"].boot)
+    world.tell("ann", Received(ZOE, heartbeat(world["zoe"].boot, claim)))
+    world.tell("ann", Received(ZOE, Preclaim(counter=before.counter + 6)))
+    world.run(1.0)
+    assert world["ann"].node.term == before
+    assert world["ann"].node.role is Standing.FOLLOW
+
+
+def test_a_guest_is_warned_of_once() -> None:
+    world = a_house_with_a_guest("ann", "bob", "zoe")
+    world.elect()
+    for _ in range(3):
+        world.tell("bob", Received(ZOE, Preclaim(counter=9)))
+        world.tell("bob", Received(ZOE, StandsBy(offer=OFFER, step=4)))
+        world.tell("bob", Received(ZOE, CacheTold(entries=(ENTRY,))))
+    world.run(0.2)
+    (warning,) = world["bob"].warnings
+    assert "zoe may not lead in this cluster" in warning
+
+
+def test_plans_give_a_guest_nothing_of_others_and_begin_with_nothing_that_it_keeps() -> None:
+    world = a_house_with_a_guest("ann", "bob", "zoe")
+    orders: list[MakePlan] = []
+
+    def drafts(order: MakePlan) -> tuple[Draft, ...]:
+        orders.append(order)
+        return (draft(order, {"apple": 0}),)
+
+    world.drafts = drafts
+    world.elect()
+    world.tell("bob", Received(ZOE, CacheTold(entries=(ENTRY,))))
+    world.ask("ann", picture_request("apple", "ann"))
+    world.run_until(lambda: finished(world, "ann", "apple"))
+    devices = dict(orders[0].devices)
+    assert {node: profile.offers for node, profile in devices.items()} == {ANN: True, BOB: True, ZOE: False}
+    assert not orders[0].cached
+
+
+def test_a_guests_picture_shares_its_beginning_with_the_house() -> None:
+    world = a_house_with_a_guest("ann", "bob", "zoe")
+    world.elect()
+    together = {"group_name": "fruit", "group_size": 2, "wait_ms": 10_000}
+    world.ask("ann", picture_request("apple", "ann", **together))
+    world.ask("zoe", picture_request("lemon", "zoe", **together))
+    world.run_until(lambda: finished(world, "ann", "apple") and finished(world, "zoe", "lemon"))
+    assert world["zoe"].pictures == {RequestId("lemon"): [b"apple@5->lemon#41"]}
+
+
+def finished(world: LittleWorld, name: str, request: str) -> bool:
+    return any(isinstance(notice, Finished) for notice in world[name].notices.get(RequestId(request), []))
+
+
+def heartbeat(boot: BootNonce, term: Term) -> Heartbeat:
+    return Heartbeat(
+        boot=boot, sequence=10_000, interval_ms=1_000, term=term, leading=True, following=False, highest=term.counter,
+        followers=9, profile=Profile(model="m"), roster_digest=b"",
+    )  # fmt: skip
