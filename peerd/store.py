@@ -17,16 +17,18 @@ from peerd_protocol.ids import GroupId, RequestId
 from peerd_protocol.plan import Forecast, GroupPlan
 
 FILE_NAME = "state.sqlite"
-VERSION = 3
+VERSION = 4
 PROMISES_KEPT_MAX = 10_000
-"""Promises and outcomes beyond this many go, the oldest first; results stay."""
+"""Promises and outcomes beyond this many go, the oldest first."""
+RESULTS_KEPT_MAX = 50_000
+"""Results too: so many requests later nobody can deliver that one again. All of it together stays below 50 MB."""
 
 _TABLES = """
 CREATE TABLE memory (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE results (
-    request TEXT PRIMARY KEY, path TEXT NOT NULL, pixels_sha256 TEXT NOT NULL, denoiser_calls INTEGER NOT NULL,
-    exact INTEGER NOT NULL, seconds REAL NOT NULL
-) WITHOUT ROWID;
+    number INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, path TEXT NOT NULL, pixels_sha256 TEXT NOT NULL,
+    denoiser_calls INTEGER NOT NULL, exact INTEGER NOT NULL, seconds REAL NOT NULL
+);
 CREATE TABLE promises (
     number INTEGER PRIMARY KEY, group_id TEXT NOT NULL, attempt BLOB NOT NULL, plan BLOB NOT NULL,
     UNIQUE (group_id, attempt)
@@ -47,6 +49,16 @@ DROP TABLE IF EXISTS speeds;
 CREATE TABLE paces (model TEXT PRIMARY KEY, pace BLOB NOT NULL) WITHOUT ROWID;
 """,
     2: "CREATE TABLE folders (number INTEGER PRIMARY KEY, name TEXT NOT NULL);",
+    3: """
+ALTER TABLE results RENAME TO results_3;
+CREATE TABLE results (
+    number INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, path TEXT NOT NULL, pixels_sha256 TEXT NOT NULL,
+    denoiser_calls INTEGER NOT NULL, exact INTEGER NOT NULL, seconds REAL NOT NULL
+);
+INSERT INTO results (request, path, pixels_sha256, denoiser_calls, exact, seconds)
+    SELECT request, path, pixels_sha256, denoiser_calls, exact, seconds FROM results_3 ORDER BY request;
+DROP TABLE results_3;
+""",
 }
 
 
@@ -131,7 +143,8 @@ class Store:
         """
         with self._file.transaction() as base:
             base.execute(
-                "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO results (request, path, pixels_sha256, denoiser_calls, exact, seconds)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     result.request,
                     result.path,
@@ -140,6 +153,9 @@ class Store:
                     result.exact,
                     result.seconds,
                 ),
+            )
+            base.execute(
+                "DELETE FROM results WHERE number <= (SELECT max(number) FROM results) - ?", (RESULTS_KEPT_MAX,)
             )
             found = _result(base, result.request)
         assert found is not None  # it was just written

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from peerd.store import FILE_NAME, PROMISES_KEPT_MAX, Outcome, Result, Store
+from peerd.store import FILE_NAME, PROMISES_KEPT_MAX, RESULTS_KEPT_MAX, Outcome, Result, Store
 from peerd_protocol.actions import Forget, Predict, Remember
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, NodeId, RequestId, Term
@@ -125,7 +125,12 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp
     with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
         base.executescript(
             """
-            DROP TABLE outcomes; DROP TABLE paces; DROP TABLE folders;
+            DROP TABLE outcomes; DROP TABLE paces; DROP TABLE folders; DROP TABLE results;
+            CREATE TABLE results (
+                request TEXT PRIMARY KEY, path TEXT NOT NULL, pixels_sha256 TEXT NOT NULL,
+                denoiser_calls INTEGER NOT NULL, exact INTEGER NOT NULL, seconds REAL NOT NULL
+            ) WITHOUT ROWID;
+            INSERT INTO results VALUES ('r2', '/two.png', 'cd', 7, 1, 1.5), ('r1', '/one.png', 'ab', 11, 0, 3.5);
             CREATE TABLE outcomes (
                 request TEXT PRIMARY KEY, group_id TEXT NOT NULL, seconds REAL NOT NULL, denoiser_calls INTEGER NOT NULL
             );
@@ -139,6 +144,10 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp
             ("a", 3.2, 11),
         ]
         assert store.recall() == {"kept": b"1"}
+        assert store.result(RequestId("r1")) == Result(
+            request=RequestId("r1"), path="/one.png", pixels_sha256="ab", denoiser_calls=11, exact=False, seconds=3.5
+        )
+        assert store.result(RequestId("r2")) is not None
         store.save_pace("m", b"pace")
         store.save_folders(["/models/sd"])
     with opened(tmp_path) as store:
@@ -161,6 +170,18 @@ def test_old_promises_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         for number in range(6):
             store.write([Predict(group_plan(f"g{number}"))])
         assert [plan.group for plan in store.promises()] == ["g3", "g4", "g5"]
+
+
+def test_old_results_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peerd.store.RESULTS_KEPT_MAX", 3)
+    assert RESULTS_KEPT_MAX > 1_000
+    names = [RequestId(f"r{number}") for number in (5, 4, 3, 2, 1)]
+    with opened(tmp_path) as store:
+        for name in names:
+            store.commit(
+                Result(request=name, path="/p.png", pixels_sha256="ab", denoiser_calls=1, exact=True, seconds=1.0)
+            )
+        assert [store.result(name) is not None for name in names] == [False, False, True, True, True]
 
 
 def test_a_full_disk_is_one_sentence_and_takes_nothing_away(tmp_path: Path) -> None:
