@@ -55,7 +55,7 @@ class World:
             return
         self._boots[device.name] += 1
         self.tell(f"{device.name} boots")
-        boot = BootNonce(f"{device.name}-{self._boots[device.name]:06}")
+        boot = BootNonce(f"{device.name[:16]}-{self._boots[device.name]:06}")
         device.asleep_until_s = 0.0
         process = self.processes[device.name] = Process(device, boot, self)
         self.requests.booted(device)
