@@ -1,7 +1,8 @@
 """`python -m tests.soak`: real daemons under faults that seeds draw, for so many minutes; a later soak goes on.
 
-First the executor of a shared run is lost after each step, if no soak has done so yet. Then one line a cycle, and at
-the end the summary of all soaks. Exit code 1: a promise was broken; the command that draws that cycle again is told.
+First every order of a few events is tried in the election of three nodes, if the protocol has changed since that was
+done. Then the executor of a shared run is lost after each step, if no soak has done so yet. Then one line a cycle, and
+at the end the summary of all soaks. Exit code 1: a promise was broken; the command that draws that cycle again is told.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from peerd.demo.cluster import Cluster
 from tests.soak.cycle import drawn
 from tests.soak.every_step import SHARED, three, undisturbed
 from tests.soak.house import House
+from tests.soak.orders import Searched, searched
 from tests.soak.play import play, play_loss, trio
 from tests.soak.record import Outcome, Record, summary
 
@@ -72,6 +74,7 @@ def main() -> int:
     options = parser.parse_args()
     minutes: float = options.minutes
     record, deadline_s = Record(FOLDER), time.monotonic() + minutes * 60
+    orders: Searched | None = None
 
     def in_time(_: int) -> bool:
         return time.monotonic() < deadline_s
@@ -81,15 +84,19 @@ def main() -> int:
     elif options.first is not None:
         outcomes = cycles(takewhile(in_time, islice(count(options.first), options.cycles)))
     else:
+        orders = searched(FOLDER)
+        print(orders.line(), flush=True)
         steps = [step for step in range(1, SHARED + 1) if step not in record.steps()]
         seeds = islice(count(record.next_seed()), options.cycles)
         outcomes = chain(lost_steps(takewhile(in_time, steps)), cycles(takewhile(in_time, seeds)))
-    broken = 0
+    broken = orders.violations if orders is not None else 0
     for outcome in outcomes:
         record.add(outcome)
         print(outcome.line(), flush=True)
         broken += len(outcome.violations)
     print("\n".join(summary(record.outcomes)))
+    if orders is not None:
+        print(orders.line())
     return 1 if broken else 0
 
 

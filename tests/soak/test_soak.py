@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.soak import pictures
 from tests.soak.cycle import FAULTS, PROMPTS, ROLES, drawn
+from tests.soak.orders import searched
 from tests.soak.record import Outcome, Record, summary
 
 
@@ -19,6 +20,14 @@ def test_a_picture_depends_on_whose_words_ran_its_shared_steps() -> None:
     apple = PROMPTS[0]
     assert len({pictures.shared_with(lead, apple) for lead in PROMPTS}) == len(PROMPTS)
     assert pictures.shared_with(apple, apple) == pictures.alone(apple)
+
+
+def test_every_order_of_events_is_searched_once(tmp_path: Path) -> None:
+    found = searched(tmp_path, depth=1)
+    assert "every order of 1 events in the election of 3 nodes: " in found.line()
+    assert (found.violations, found.states > 20) == (0, True)
+    assert searched(tmp_path, depth=1) == found, "with its seconds: it was not searched again"
+    assert searched(tmp_path, depth=2).states > found.states
 
 
 def test_a_later_soak_goes_on_from_the_next_seed_and_adds_up(tmp_path: Path) -> None:
