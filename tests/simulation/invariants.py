@@ -2,6 +2,9 @@
 
     I1  a term is claimed once.             I2  an accepted term never falls, and is on disk before it is revealed.
     I3  a node obeys at most one leader.    I4  no command of another term than the accepted one is accepted, or given.
+    I11 who slept for long leads nobody before it has listened.
+    I12 a node gives its leave to one candidate per interval, which only a better one may take over.
+    I13 a candidate that gave its leave claims nothing for a while.
 
 Never here: what must hold of requests (`requests`), or after healing (`settling`).
 """
@@ -11,12 +14,16 @@ from collections.abc import Callable
 
 from peerd_protocol.election import Role
 from peerd_protocol.ids import NodeId, Term
+from peerd_protocol.membership import rank_of
 from peerd_protocol.messages import Heartbeat, Offer, PlanTold, Standby
 from peerd_protocol.plan import GroupPlan
 from tests.simulation.device import Device
 from tests.simulation.process import Process
 
 Command = Offer | PlanTold | Standby
+SLEPT_INTERVALS, YIELDS_INTERVALS = 2.5, 0.5
+"""What the rules promise, not what the code has."""
+SLACK = 1e-6
 RECENT = 16
 """Claims that a node might obey by mistake."""
 
@@ -66,6 +73,21 @@ class Terms:
         if (term := _term_of(command)) not in (process.led, process.led_before):
             raise Violation("I4", f"{process.device.name} commands in {term}, and claims {process.led}")
 
+    def answers(self, process: Process, to: NodeId) -> None:
+        """A node gives its leave to a candidate."""
+        name, node, now_s = process.device.name, process.node, process.turned_s
+        candidate = node._membership.known(to)
+        assert candidate is not None, "who is not known gets no leave"
+        rank = rank_of(to, candidate.profile)
+        if process.leave is not None:
+            given, given_s = process.leave
+            since_s = (now_s - given_s) * process.device.rate
+            if given[-1] != to and rank < given and since_s < node._election.interval_s - SLACK:
+                raise Violation("I12", f"{name} gives its leave to {to} {since_s:.2f} s after {given[-1]}")
+        process.leave = rank, now_s
+        if node.role is Role.CANDIDATE:
+            process.yielded_s = now_s
+
     def accepted(self, process: Process, sender: NodeId, command: Command) -> None:
         """A command was not fenced."""
         name, term = process.device.name, _term_of(command)
@@ -80,6 +102,8 @@ class Terms:
         """A node took a step."""
         node, name = process.node, process.device.name
         role, term = node._election.role, node._election.term
+        if process.gap_s > SLEPT_INTERVALS * node._election.interval_s + SLACK and role is Role.LEAD:
+            raise Violation("I11", f"{name} leads on after a sleep of {process.gap_s:.1f} s")
         seen = (role, term, len(self.claims))
         before, process.seen = process.seen, seen
         if seen == before:
@@ -89,6 +113,7 @@ class Terms:
         revealed = self._revealed.get(name)
         if revealed is not None and (term is None or term < revealed):
             raise Violation("I2", f"{name} fell from {revealed} to {term}")
+        self._check_yielding(process, role)
         led = term if role is Role.LEAD else None
         if led is not None and led != process.led:
             if led in self.claims or led.leader != name:
@@ -101,6 +126,15 @@ class Terms:
             raise Violation("I3", f"{name} obeys {obeyed}")
         if before is None or before[:2] != seen[:2]:
             self.changed()
+
+    @staticmethod
+    def _check_yielding(process: Process, role: Role) -> None:
+        if process.yielded_s is None or role is Role.CANDIDATE:
+            return
+        since_s = (process.turned_s - process.yielded_s) * process.device.rate
+        if role is Role.LEAD and since_s < YIELDS_INTERVALS * process.node._election.interval_s - SLACK:
+            raise Violation("I13", f"{process.device.name} claims {since_s:.2f} s after it gave its leave to another")
+        process.yielded_s = None
 
 
 def _term_of(command: Command) -> Term:

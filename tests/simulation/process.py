@@ -12,6 +12,7 @@ from peerd_protocol.actions import Action, Forget, Predict, Remember, Send
 from peerd_protocol.election import Role
 from peerd_protocol.events import Event, Ticked
 from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
+from peerd_protocol.membership import Rank
 from peerd_protocol.messages import AnyMessage, Fenced, Heartbeat
 from peerd_protocol.node import Moves, Node
 from peerd_protocol.timing import TICK_S_MAX
@@ -61,6 +62,12 @@ class Process:
         """What it claimed before its last turn."""
         self.seen: tuple[Role, Term | None, int] | None = None
         """Role, term and the number of claims as they were last looked at."""
+        self.gap_s = 0.0
+        """How long, by its own clock, it had no turn before the last one."""
+        self.leave: tuple[Rank, float] | None = None
+        """Whom it gave its leave to lead last, and when."""
+        self.yielded_s: float | None = None
+        """When it gave its leave as a candidate, if it is the same candidate still."""
         self.greeted: dict[NodeId, BootNonce] = {}
         """Which life of each peer said hello last."""
         self.delivering: set[RequestId] = set()
@@ -125,7 +132,8 @@ class Process:
         self._clockwork.after(wait_s, self._tick)
 
     def _turn(self, event: Event | None) -> None:
-        self.turned_s = self._clockwork.now_s
+        now_s = self._clockwork.now_s
+        self.gap_s, self.turned_s = (now_s - self.turned_s) * self.device.rate, now_s
         actions = self.node.step(Ticked(self.clock_s()))
         if event is not None:
             actions += self.node.step(event)

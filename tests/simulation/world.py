@@ -10,7 +10,7 @@ from peerd_protocol.actions import Action, Forget, Remember, Send
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import CacheChanged, Event, PeerClosed, PeerConnected, Profiled, Received
 from peerd_protocol.ids import BootNonce, NodeId, Term
-from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Heartbeat, Hello
+from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Heartbeat, Hello, PreclaimAnswer
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.device import Device, Disk
 from tests.simulation.hands import Hands
@@ -191,6 +191,8 @@ class World:
             _check_frame(action.message)
             if isinstance(action.message, Command):
                 self.terms.commands(process, action.message)
+            elif isinstance(action.message, PreclaimAnswer) and action.message.granted:
+                self.terms.answers(process, action.to)
             self.links.send(process.device.name, process.boot, action.to, action.message)
 
     def tell(self, text: str) -> None:
