@@ -25,7 +25,7 @@ from tests.soak.record import Outcome, Record, summary
 
 FOLDER = Path(__file__).parents[2] / ".work" / "soak"
 STEP_S = 1.0
-"""A run whose executor is lost leaves its first spare after five of eight shared steps, by time."""
+"""A run whose executor is lost leaves its first spare after four of eight shared steps, by time."""
 
 Case = TypeVar("Case")
 

@@ -22,9 +22,9 @@ NAMES = ("ada", "bob", "cleo")
 FRUITS = ("apple on table", "lemon on table", "orange on table")
 OTHERS_SLOWER = 1.2
 """Ada's engine is the fastest, so that the same device runs the shared steps of each run."""
-COMPANY_S = 4.0
-"""Whoever was lost may wait so long for others that are through, when a new leader knows nothing of them."""
-RETURN_S_MAX = 60.0
+COMPANY_S = 60.0
+"""All ask at once, and whoever was lost was planned with them: it comes back and waits for nobody."""
+RETURN_S_MAX = 45.0
 
 Pictures = Mapping[str, str]
 """The digest of each prompt's pixels."""
