@@ -195,6 +195,38 @@ def test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have(
     assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "fig"}
 
 
+def test_whoever_waits_in_its_place_waits_as_long_as_the_steps_before_it_go_on() -> None:
+    world = world_of()
+    world.drafts = lambda order: (
+        draft(order, {"apple": 9, "lemon": 9, "orange": 9}, "ann"),
+        draft(order, {"fig": 10, "pear": 10}, "kim", "max", parent=0, start=8),
+    )
+    world.run_until(lambda: is_sharing(world["ann"]))
+    world.kill("kim")
+    for _ in range(6):
+        world["ann"].hangs = True
+        world.run(2.0)
+        world["ann"].hangs = False
+        world.run(TICK_S)
+    assert all_pictures(world)["pear"] == b"apple@8+fig@10->pear#41"
+
+
+def test_whoever_waits_for_a_beginning_that_went_by_does_not_wait_for_long() -> None:
+    """It never got the beginning that it stood by for, and the steps that it would have come from go on without it."""
+    world = world_of()
+    world.drafts = lambda order: (
+        draft(order, {"apple": 9, "lemon": 9, "orange": 9}, "ann"),
+        draft(order, {"fig": 9, "pear": 9}, "kim", "max", parent=0, start=2),
+    )
+    world.loses = lambda sender, to, message: to == "max" and isinstance(message, HandoffBegin) and sender == "ann"
+    world.run_until(lambda: branch_step(world, "kim") >= 4)
+    world["ann"].hangs = True
+    world.kill("kim")
+    world.run(1.5)
+    world["ann"].hangs = False
+    assert all_pictures(world, seconds_max=20.0)["pear"] == b"fig@9->pear#41"
+
+
 def test_a_branch_of_a_branch_waits_for_whoever_goes_on_with_that() -> None:
     world = world_of()
     world.drafts = deep_tree

@@ -64,6 +64,8 @@ class Executor:
             return [accepted, *share.run(None, 0)]
         share.phase = Phase.AWAITING
         if beginning.resumes:
+            # If nothing came yet of what it stood by for, the steps before it must still go on somewhere.
+            share.patience(max(leases.RESUME_S, leases.renewed_s(self._interval_s, beginning.step_seconds)), now_s)
             return [accepted, Resume(share.work, event.group)]
         return [accepted, *([Recall(share.work, beginning.cached)] if beginning.cached else [])]
 
@@ -113,7 +115,11 @@ class Executor:
     def progressed(self, sender: NodeId, message: Progress, now_s: float) -> list[Action]:
         """Whoever runs a branch's beginning made a step: those who wait for the branch hear it too."""
         share = self._awaiting(sender, message.group)
-        if share is None or share.offer.attempt != message.attempt or share.offer.beginning is None:
+        if share is None or share.offer.beginning is None:
+            return []
+        # Whoever waits in a lost executor's place is told as the standby of that one's attempt.
+        took_over = share.offer.beginning.resumes and message.attempt < share.offer.attempt
+        if message.attempt != share.offer.attempt and not took_over:
             return []
         share.source = sender
         renewed_s = leases.renewed_s(self._interval_s, share.offer.beginning.step_seconds)

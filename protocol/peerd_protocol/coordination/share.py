@@ -118,8 +118,15 @@ class Share:
         return [*actions, Keep(entry, saved.data)]
 
     def tell(self, preview: bytes = b"", preview_side: int = 0) -> list[Action]:
-        """Each receiver hears how far it is, as of the group and the attempt that it knows."""
-        heard = sorted({(each.node, each.group, each.attempt) for each in self.receivers.values()})
+        """Each receiver hears how far it is, as of the group and the attempt that it knows; a branch's standby too."""
+        heard = sorted(
+            {
+                (node, each.group, each.attempt)
+                for each in self.receivers.values()
+                for node in (each.node, each.standby)
+                if node
+            }
+        )
         return [
             Send(
                 node,
