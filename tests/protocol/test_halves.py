@@ -96,6 +96,20 @@ def test_three_runners_in_turn_make_one_picture() -> None:
     assert sorted(begun(order) for place in world.places.values() for order in place.denoised) == [0, 2, 6]
 
 
+def test_the_only_device_that_can_draw_goes_on_in_its_next_life() -> None:
+    """It led as well; what it had run is nowhere but with whoever asked."""
+    world = helped("zoe")
+    assert world["pi"].node.leader == "zoe"
+    world.run_until(lambda: step_at(world) == 9)
+    world.kill("zoe")
+    world.run(1.0)
+    world.boot("zoe")
+    world.run_until(lambda: APPLE in world["pi"].pictures)
+    (order,) = world["zoe"].denoised
+    assert begun(order) == 8
+    assert world["pi"].pictures[APPLE] == [b"noise->apple#41"]
+
+
 def test_an_origin_that_has_an_engine_by_now_goes_on_itself() -> None:
     world = helped("ann")
     world.run_until(lambda: step_at(world) == 5)

@@ -195,6 +195,20 @@ def test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have(
     assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "fig"}
 
 
+def test_so_it_does_when_the_branchs_executor_led_the_cluster() -> None:
+    """The next leader knows of the branch what its members and its standby tell."""
+    world = world_of()
+    world.drafts = lambda order: (
+        *three_branches(order)[:2],
+        draft(order, {"fig": 8, "pear": 8}, "max", "bob", parent=0, start=2),
+    )
+    world.run_until(lambda: branch_step(world, "max") == 4)
+    assert world["ann"].node.leader == "max"
+    world.kill("max")
+    pictures = all_pictures(world)
+    assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "pear"}
+
+
 def test_whoever_waits_in_its_place_waits_as_long_as_the_steps_before_it_go_on() -> None:
     world = world_of()
     world.drafts = lambda order: (

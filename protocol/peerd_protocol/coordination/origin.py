@@ -224,6 +224,8 @@ class Origin:
             return []
         if can_run and entry.runner != self._me:
             return self._go_alone(entry, message.reason)
+        if entry.half is not None and entry.runner is None:
+            return []  # somebody could run it a moment ago, and may be back within the time that is left
         return list(self._fail(entry, message.reason))
 
     def peer_lost(self, peer: NodeId, now_s: float) -> None:
