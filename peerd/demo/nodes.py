@@ -31,11 +31,13 @@ class DemoFailed(PeerdError):
 
 @dataclass(slots=True)
 class NodeProcess:
-    """A daemon of ours. `environment` is added to this program's own."""
+    """A daemon of ours. `environment` is added to this program's own. `within` are the words of a program that turns
+    into the daemon, as `ip netns exec` does, so that the process is still the daemon's."""
 
     name: str
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,7 +51,8 @@ class NodeProcess:
     def start(self, *options: str) -> None:
         """Start `peerd up`; `wait_until_up` says when it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "peerd.demo.child", str(os.getpid()), "up", "--name", self.name, *options]
+        child = (sys.executable, "-m", "peerd.demo.child", str(os.getpid()))
+        command = [*self.within, *child, "up", "--name", self.name, *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
