@@ -13,11 +13,19 @@ SINGLES_MAX = 2
 DELAY_S_MAX, HOLD_S_MIN, HOLD_S_MAX = 2.5, 0.5, 8.0
 """A run takes about two seconds; silence counts as death after three and a half."""
 
-Fault = Literal["killed", "paused", "stopped", "new port", "disk full"]
+DeviceFault = Literal["killed", "paused", "stopped", "new port", "disk full", "clock jumps", "unplugged", "few files"]
+NetworkFault = Literal[
+    "cut off", "unheard", "deaf", "losing packets", "moved", "moved without mDNS", "killed without mDNS"
+]
+Fault = DeviceFault | NetworkFault
 Role = Literal["leader", "executor", "origin"]
-FAULTS: tuple[Fault, ...] = get_args(Fault)
+NETWORK_FAULTS: frozenset[str] = frozenset(get_args(NetworkFault))
+"""They need a network of their own for each daemon."""
+FAULTS: tuple[Fault, ...] = (*get_args(DeviceFault), *get_args(NetworkFault))
 ROLES: tuple[Role, ...] = get_args(Role)
 TWO_AT_ONCE = 0.2
+JUMPS_S = (-10 * 365 * 86_400, -86_400, -30, 30, 86_400, 10 * 365 * 86_400)
+"""A clock that was never set, that is set by a person, and that is corrected by NTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class Cycle:
     roles: tuple[Role, ...]
     delay_s: float
     hold_s: float
+    jump_s: int = 0
 
     @property
     def what(self) -> str:
@@ -59,4 +68,5 @@ def drawn(seed: int) -> Cycle:
     roles = tuple(chance.sample(ROLES, 2 if chance.random() < TWO_AT_ONCE else 1))
     fault = chance.choice(FAULTS)
     delay_s, hold_s = chance.uniform(0.0, DELAY_S_MAX), chance.uniform(HOLD_S_MIN, HOLD_S_MAX)
-    return Cycle(seed, (*group, *singles), fault, roles, round(delay_s, 2), round(hold_s, 2))
+    jump_s = chance.choice(JUMPS_S)
+    return Cycle(seed, (*group, *singles), fault, roles, round(delay_s, 2), round(hold_s, 2), jump_s)

@@ -1,28 +1,62 @@
-"""A cluster whose processes are all known, and whose daemons' logs are read: what is left behind, and what are bugs.
+"""A cluster whose processes are all known, whose daemons' logs are read, and whose devices can be tampered with.
 
-Never here: what the cluster does.
+Each daemon has a charger and a wall clock of its own and a witness of what it does; on a street it has a network of its
+own too. Never here: what goes wrong (`faults.py`), or what the cluster does.
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from peerd.demo.cluster import Cluster
 from peerd.runtime import BUG
+from tests.soak import testimony
+from tests.soak.charger import Charger
+from tests.soak.checker import Checker
+from tests.soak.firewall import Firewall
+from tests.soak.healing import Healed, Healing
+from tests.soak.namespaces import Street, street
+from tests.soak.testimony import Testimonies
+from tests.soak.wall_clock import WallClock
 from tests.soak.watching import GIVEN_UP_S
 from tests.world.processes import MARK, Marked
 
 
 class House:
-    def __init__(self, make: Callable[[Mapping[str, str]], Cluster]) -> None:
+    def __init__(self, folder: Path, make: Callable[[Path, Mapping[str, str]], Cluster], built: Street | None) -> None:
         """`make` is given the environment by which each process of the cluster is known."""
         self._family = Marked()
-        self.cluster = make({MARK: self._family.environment[MARK]})
+        self.cluster = make(folder, {MARK: self._family.environment[MARK]})
+        self.street, self.firewall = built, Firewall(built) if built else None
+        files = {node.name: folder / f"{node.name}.events" for node in self.cluster.nodes}
+        self.chargers = {name: Charger(folder / f"{name}.sys") for name in files}
+        self.clocks = {name: WallClock(folder / f"{name}.clock") for name in files}
+        for node in self.cluster.nodes:
+            own = {**self.chargers[node.name].environment, **self.clocks[node.name].environment}
+            witness = testimony.environment(files[node.name], node.environment)
+            node.environment = {**node.environment, **own, **witness}
+            node.within = built.within(node.name) if built else ()
+        self._files = files
+        self._testimonies = Testimonies(files)
+        self.checker, self.healing = Checker(), Healing(files)
 
     def start(self) -> None:
         self.cluster.start()
         self.cluster.pair_all()
         self.cluster.wait_for_leader(within_s=GIVEN_UP_S)
+        self.calm()
+
+    def calm(self) -> list[str]:
+        """What is wrong with all that was told since the last reading, while nothing went wrong."""
+        lines = self._testimonies.more()
+        return [*self.checker.hear(lines), *self.healing.calm(lines)]
+
+    def healed(self, healed_s: float, interval_s: float) -> tuple[Healed, list[str]]:
+        """What is wrong with a cycle whose fault ended then, by the boot-time clock; with the H that it had."""
+        lines = self._testimonies.more()
+        return self.healing.healed(lines, healed_s, interval_s), self.checker.hear(lines)
 
     def strays(self) -> list[str]:
         """Processes of the family that are none of the running daemons."""
@@ -37,3 +71,26 @@ class House:
         folder.mkdir(parents=True, exist_ok=True)
         for node in self.cluster.nodes:
             shutil.copy(node.log, folder)
+            shutil.copy(self._files[node.name], folder)
+
+
+@contextmanager
+def house(folder: Path, make: Callable[[Path, Mapping[str, str]], Cluster], *, on_street: bool) -> Iterator[House]:
+    """A house whose daemons run; on a street of namespaces, or on loopback."""
+    if not on_street:
+        yield from _inhabited(House(folder, make, None))
+        return
+    names = [node.name for node in make(folder, {}).nodes]
+    with street(names) as built:
+        yield from _inhabited(House(folder, make, built))
+
+
+def _inhabited(made: House) -> Iterator[House]:
+    with made.cluster:
+        made.start()
+        yield made
+
+
+def now_s() -> float:
+    """The clock of witnesses."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -16,8 +16,9 @@ from peerd_protocol.notices import PlanMade
 from tests.soak import pictures
 from tests.soak.cycle import NAMES, Cycle, Role
 from tests.soak.every_step import Pictures, lose_executor
-from tests.soak.faults import BLOCKS, SILENCING
-from tests.soak.house import House
+from tests.soak.faults import FOR_A_WHILE, MOVING, SILENCING, block
+from tests.soak.healing import Healed
+from tests.soak.house import House, now_s
 from tests.soak.judging import judge
 from tests.soak.record import Outcome
 from tests.soak.watching import GIVEN_UP_S, replaced_s
@@ -25,6 +26,10 @@ from tests.world.asking import TOY, Asked, ask, open_requests_of, until
 
 STEP_SLOWDOWN = 10.0
 """A toy step takes 0.2 s then, so that a run has a middle."""
+INTERVAL_S, BATTERY_INTERVAL_S = 1.0, 2.0
+"""H, and of a device on battery."""
+NOTICED_S = 10.0
+"""Connections to an address that is nobody's any more end after six and a half; others begin meanwhile."""
 PLAN_S, COMPANY_S, SETTLED_S_MAX = 2.0, 4.0, 90.0
 
 
@@ -38,10 +43,17 @@ def play(house: House, cycle: Cycle) -> Outcome:
     asked: list[Asked] = []
     violations: list[str] = []
     took_s = None
+    healed = Healed(None, None, ())
     try:
+        violations += house.calm()
         asked += _ask(house.cluster, cycle)
-        took_s = _disturb(house.cluster, cycle, asked)
+        took_s = _disturb(house, cycle, asked)
+        healed_s = now_s()
         _settle(house.cluster)
+        healed, broken = house.healed(healed_s, BATTERY_INTERVAL_S if cycle.fault == "unplugged" else INTERVAL_S)
+        violations += [*healed.violations, *broken]
+        if cycle.fault == "unplugged" and house.healing.leaderless:
+            violations.append(f"{sorted(house.healing.leaderless)} had no leader, though the last one could hand over")
     except (AssertionError, PeerdError) as error:
         violations.append(str(error))
     judgement = judge(house.cluster, cycle, asked)
@@ -52,6 +64,9 @@ def play(house: House, cycle: Cycle) -> Outcome:
         delivered=judgement.delivered,
         refused=judgement.refused,
         replaced_s=took_s,
+        connected_s=healed.connected_s,
+        one_leader_s=healed.one_leader_s,
+        stalled_s=healed.stalled_s,
         seconds=time.monotonic() - began_s,
         violations=(*violations, *judgement.violations, *_traces(house, bugs)),
     )
@@ -90,8 +105,9 @@ def _ask(cluster: Cluster, cycle: Cycle) -> list[Asked]:
     ]
 
 
-def _disturb(cluster: Cluster, cycle: Cycle, asked: Sequence[Asked]) -> float | None:
+def _disturb(house: House, cycle: Cycle, asked: Sequence[Asked]) -> float | None:
     """The fault, while the requests run; how long a lost leader was missed, if one was lost and replaced meanwhile."""
+    cluster = house.cluster
     leader = cluster.wait_for_leader(within_s=GIVEN_UP_S).leader_name
     time.sleep(cycle.delay_s)
     met = {node.name: node for node in (_who(cluster, role, asked, leader) for role in cycle.roles)}
@@ -99,12 +115,13 @@ def _disturb(cluster: Cluster, cycle: Cycle, asked: Sequence[Asked]) -> float | 
     silenced_s, took_s = time.monotonic(), None
     with ExitStack() as faults:
         for node in met.values():
-            faults.enter_context(BLOCKS[cycle.fault](node))
-        if leader in met and cycle.fault in SILENCING:
-            within_s = cycle.hold_s if cycle.fault == "paused" else GIVEN_UP_S
+            faults.enter_context(block(house, cycle, node))
+        if leader in met and cycle.fault in SILENCING and len(others) > 1:
+            within_s = cycle.hold_s if cycle.fault in FOR_A_WHILE else GIVEN_UP_S
             took_s = replaced_s(leader, others, silenced_s, within_s)
-            assert took_s is not None or cycle.fault == "paused", f"nobody has replaced {leader}"
-        time.sleep(max(0.0, silenced_s + cycle.hold_s - time.monotonic()))
+            assert took_s is not None or cycle.fault in FOR_A_WHILE, f"nobody has replaced {leader}"
+        hold_s = max(cycle.hold_s, NOTICED_S) if cycle.fault in MOVING else cycle.hold_s
+        time.sleep(max(0.0, silenced_s + hold_s - time.monotonic()))
     return took_s
 
 
