@@ -9,7 +9,6 @@ broken; the command that draws that cycle again is told.
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count, islice, takewhile
@@ -20,15 +19,13 @@ from peerd.demo.cluster import Cluster
 from tests.soak.cycle import drawn
 from tests.soak.every_step import SHARED, three, undisturbed
 from tests.soak.faults import why_not
-from tests.soak.house import House, house
+from tests.soak.house import House, house, memory_folder
 from tests.soak.namespaces import why_not as why_no_street
 from tests.soak.orders import Searched, searched
-from tests.soak.play import play, play_loss, trio
+from tests.soak.play import play, play_loss, trio, warm
 from tests.soak.record import Outcome, Record, summary
 
 FOLDER = Path(__file__).parents[2] / ".work" / "soak"
-MEMORY = Path("/dev/shm")
-"""Homes lie there if they can: others who write to this machine's disk hold up every fsync for seconds."""
 STEP_S = 1.0
 """A run whose executor is lost leaves its first spare after four of eight shared steps, by time."""
 
@@ -45,6 +42,8 @@ def lost_steps(steps: Iterator[int], on_street: bool) -> Iterator[Outcome]:
 
 def cycles(seeds: Iterator[int], on_street: bool) -> Iterator[Outcome]:
     def begin(house: House) -> Callable[[int], Outcome | None]:
+        warm(house)
+
         def one(seed: int) -> Outcome | None:
             cycle = drawn(seed)
             if reason := why_not(cycle.fault, house):
@@ -65,8 +64,8 @@ def _in_houses(
 ) -> Iterator[Outcome]:
     """One house for all cases; after a violation a new one, and the logs of the old one are kept."""
     for first in cases:
-        with tempfile.TemporaryDirectory(prefix="peerd-soak-", dir=MEMORY if MEMORY.is_dir() else None) as name:
-            with house(Path(name), make, on_street=on_street) as made:
+        with memory_folder("peerd-soak-") as folder:
+            with house(folder, make, on_street=on_street) as made:
                 one = begin(made)
                 for case in chain((first,), cases):
                     outcome = one(case)

@@ -5,6 +5,7 @@ own too. Never here: what goes wrong (`faults.py`), or what the cluster does.
 """
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ from tests.soak.checker import Checker
 from tests.soak.firewall import Firewall
 from tests.soak.healing import Healed, Healing
 from tests.soak.namespaces import Street, street
-from tests.soak.testimony import Testimonies
+from tests.soak.testimony import Line, Testimonies
 from tests.soak.wall_clock import WallClock
 from tests.soak.watching import GIVEN_UP_S
 from tests.world.processes import MARK, Marked
+
+MEMORY = Path("/dev/shm")
 
 
 class House:
@@ -48,6 +51,10 @@ class House:
         self.cluster.wait_for_leader(within_s=GIVEN_UP_S)
         self.calm()
 
+    def lines(self) -> list[Line]:
+        """What was told since the last reading, for who judges it otherwise."""
+        return self._testimonies.more()
+
     def calm(self) -> list[str]:
         """What is wrong with all that was told since the last reading, while nothing went wrong."""
         lines = self._testimonies.more()
@@ -72,6 +79,14 @@ class House:
         for node in self.cluster.nodes:
             shutil.copy(node.log, folder)
             shutil.copy(self._files[node.name], folder)
+
+
+@contextmanager
+def memory_folder(prefix: str) -> Iterator[Path]:
+    """For homes: in memory if there is such a place, since others who write to this machine's disk hold up every fsync
+    for seconds."""
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @contextmanager

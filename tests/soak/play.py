@@ -14,7 +14,7 @@ from peerd.demo.nodes import NodeProcess
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.notices import PlanMade
 from tests.soak import pictures
-from tests.soak.cycle import NAMES, Cycle, Role
+from tests.soak.cycle import NAMES, PROMPTS, Cycle, Role
 from tests.soak.every_step import Pictures, lose_executor
 from tests.soak.faults import FOR_A_WHILE, MOVING, SILENCING, block
 from tests.soak.healing import Healed
@@ -22,7 +22,7 @@ from tests.soak.house import House, now_s
 from tests.soak.judging import judge
 from tests.soak.record import Outcome
 from tests.soak.watching import GIVEN_UP_S, replaced_s
-from tests.world.asking import TOY, Asked, ask, open_requests_of, until
+from tests.world.asking import TOY, Asked, ask, ask_together, open_requests_of, until
 
 STEP_SLOWDOWN = 10.0
 """A toy step takes 0.2 s then, so that a run has a middle."""
@@ -35,6 +35,15 @@ PLAN_S, COMPANY_S, SETTLED_S_MAX = 2.0, 4.0, 90.0
 
 def trio(folder: Path, environment: Mapping[str, str]) -> Cluster:
     return Cluster(folder, NAMES, environment={**TOY, "PEERD_ENGINE_SLOWDOWN": str(STEP_SLOWDOWN), **environment})
+
+
+def warm(house: House) -> None:
+    """Everybody draws once: what a daemon imports for its first picture holds up its loop, on a crowded machine for
+    seconds."""
+    wishes = {**pictures.WISHES, "shared": pictures.SHARED}
+    for one in ask_together(house.cluster.nodes, PROMPTS, "warm", **wishes):
+        one.finished()
+    house.calm()
 
 
 def play(house: House, cycle: Cycle) -> Outcome:

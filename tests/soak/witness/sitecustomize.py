@@ -67,6 +67,7 @@ def _watch_node(pen: Pen) -> None:
 
     def born(self: Any, me: Any, boot: Any, recalled: Any, *more: Any) -> None:
         begin(self, me, boot, recalled, *more)
+        seen["turn"] = (time.monotonic(), time.process_time())
         pen.write("born", node=me, boot=boot, term=_plain(self.term))
 
     def look(self: Any, event: Any) -> Any:
@@ -85,7 +86,7 @@ def _watch_node(pen: Pen) -> None:
             for peer in sorted(before - living):
                 known = self._membership.peer(peer, self._now_s)
                 ended = None if known is None or known.ended is None else str(known.ended)
-                pen.write("lost", peer=peer, by=ended or "silence")
+                pen.write("lost", peer=peer, cause=ended or "silence")
             for peer in sorted(living - before):
                 pen.write("found", peer=peer)
         match event:
