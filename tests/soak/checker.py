@@ -84,6 +84,14 @@ class Checker:
         found = [*self._found[:STRAYS_MAX]]
         return found if len(self._found) <= STRAYS_MAX else [*found, f"and {len(self._found) - STRAYS_MAX} more"]
 
+    def ended(self) -> list[str]:
+        """What is wrong once all is over: who took a request from its disk also told its end, or has its result."""
+        return [
+            f"I7 {name} has closed {request}, and nobody heard of its end"
+            for name, node in self._nodes.items()
+            for request in sorted(node.closed - node.told.keys() - self._results.keys())
+        ]
+
     def _judge(self, invariant: str, holds: bool, text: str) -> None:
         self.judged[invariant] += 1
         if not holds:
@@ -151,7 +159,7 @@ class Checker:
         self._judge("I8", known == ending, f"{name} ends {request} as {known} and as {ending}")
 
     def _closed_request(self, name: str, node: _Node, line: Line) -> None:
-        """It leaves the disk only once it has a result, or is told to have none in the same turn."""
+        """It was there; that it has ended is seen later (`ended`), since its end is told in the same turn."""
         node.closed.add(line["request"])
         self._judge("I7", line["request"] in node.kept, f"{name} closes {line['request']}, which it never kept")
 

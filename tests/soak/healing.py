@@ -46,6 +46,7 @@ class Healing:
         self._ids: dict[str, str] = {}
         self._connected: dict[str, set[str]] = {name: set() for name in names}
         self._follows: dict[str, str | None] = dict.fromkeys(names)
+        self._leads: set[str] = set()
         self._connected_at_s: float | None = None
         self._agreed_at_s: float | None = None
         self._led_at_s: float | None = None
@@ -92,6 +93,7 @@ class Healing:
             case "born":
                 self._ids[name] = line["node"]
                 self._connected[name], self._follows[name] = set(), None
+                self._leads.discard(name)
                 for others in self._connected.values():
                     others.discard(line["node"])
             case "connected":
@@ -100,6 +102,7 @@ class Healing:
                 self._connected[name].discard(line["peer"])
             case "turned":
                 self._follows[name] = None if line["leader"] is None else str(line["term"])
+                (self._leads.add if line["role"] == "lead" else self._leads.discard)(name)
             case _:
                 return
         if self._follows[name] is None:
@@ -113,8 +116,7 @@ class Healing:
             everybody - {self._ids[name]} <= self._connected[name] for name in self._names
         )
         self._connected_at_s = (self._connected_at_s or at_s) if whole else None
-        led = any(term is not None for term in self._follows.values())
-        self._led_at_s = (self._led_at_s or at_s) if led else None
+        self._led_at_s = (self._led_at_s or at_s) if self._leads else None
         followed = set(self._follows.values())
         if None in followed or len(followed) > 1:
             self._agreed_on, self._agreed_at_s = set(), None

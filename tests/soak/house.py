@@ -19,7 +19,7 @@ from tests.soak.checker import Checker
 from tests.soak.firewall import Firewall
 from tests.soak.healing import Healed, Healing
 from tests.soak.namespaces import Street, street
-from tests.soak.testimony import Line, Testimonies
+from tests.soak.testimony import Line, Witnesses
 from tests.soak.wall_clock import WallClock
 from tests.soak.watching import GIVEN_UP_S
 from tests.world.processes import MARK, Marked
@@ -42,7 +42,7 @@ class House:
             node.environment = {**node.environment, **own, **witness}
             node.within = built.within(node.name) if built else ()
         self._files = files
-        self._testimonies = Testimonies(files)
+        self._witnesses = Witnesses(files)
         self.checker, self.healing = Checker(), Healing(files)
 
     def start(self) -> None:
@@ -53,17 +53,17 @@ class House:
 
     def lines(self) -> list[Line]:
         """What was told since the last reading, for who judges it otherwise."""
-        return self._testimonies.more()
+        return self._witnesses.more()
 
     def calm(self) -> list[str]:
         """What is wrong with all that was told since the last reading, while nothing went wrong."""
-        lines = self._testimonies.more()
+        lines = self._witnesses.more()
         return [*self.checker.hear(lines), *self.healing.calm(lines)]
 
     def healed(self, healed_s: float, interval_s: float) -> tuple[Healed, list[str]]:
         """What is wrong with a cycle whose fault ended then, by the boot-time clock; with the H that it had."""
-        lines = self._testimonies.more()
-        return self.healing.healed(lines, healed_s, interval_s), self.checker.hear(lines)
+        lines = self._witnesses.more()
+        return self.healing.healed(lines, healed_s, interval_s), [*self.checker.hear(lines), *self.checker.ended()]
 
     def strays(self) -> list[str]:
         """Processes of the family that are none of the running daemons."""

@@ -23,7 +23,7 @@ def environment(file: Path, others: Mapping[str, str]) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(WITNESS), path]), ENVIRONMENT: str(file)}
 
 
-class Testimonies:
+class Witnesses:
     """The files of all nodes, by their names."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
