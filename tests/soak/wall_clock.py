@@ -1,39 +1,24 @@
-"""A wall clock of a daemon's own, which can jump without the machine's clock being touched: libfaketime, preloaded.
+"""A wall clock of a daemon's own, which can jump without the machine's clock being touched.
 
-The clocks that count time, monotonic and since boot, go on as they are: no setting of a clock changes those. Never
-here: how far and when it jumps.
+The clocks that count time, monotonic and since boot, go on as they are: no setting of a clock changes those. It is
+bent where Python asks for it (`witness/bent_clock.py`), as all of peerd does. libfaketime, which bends it for C too,
+was tried: under load it left ZeroMQ's sockets unwoken for good. Never here: how far and when it jumps.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PLACES = ("/usr/lib", "/usr/local/lib", "/usr/lib64")
-LIBRARY = "faketime/libfaketimeMT.so.1"
-
-
-def library() -> Path | None:
-    """None where it is not installed (package faketime)."""
-    found = [path for place in PLACES for path in (*Path(place).glob(LIBRARY), *Path(place).glob(f"*/{LIBRARY}"))]
-    return found[0] if found else None
+ENVIRONMENT = "WALL_CLOCK_OFF_BY"
 
 
 class WallClock:
-    """Right until it jumps. Without the library its daemon has the machine's own, and `can_jump` is False."""
+    """Right until it jumps; `file` tells its daemon how far it is off."""
 
     def __init__(self, file: Path) -> None:
-        self._file, preloaded = file, library()
-        self.can_jump = preloaded is not None
-        self.environment: dict[str, str] = {}
-        if self.can_jump:
-            self._set(0)
-            self.environment = {
-                "LD_PRELOAD": str(preloaded),
-                "FAKETIME_TIMESTAMP_FILE": str(file),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "NO_FAKE_STAT": "1",
-            }
+        self._file = file
+        self.environment = {ENVIRONMENT: str(file)}
+        self._set(0)
 
     @contextmanager
     def off(self, seconds: int) -> Iterator[None]:
@@ -46,5 +31,5 @@ class WallClock:
 
     def _set(self, offset_s: int) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(f"{offset_s:+d}\n")
+        new.write_text(f"{offset_s}\n")
         new.rename(self._file)

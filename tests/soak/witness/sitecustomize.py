@@ -15,6 +15,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from bent_clock import bend
+
 OWED_MAX = 100_000
 """Lines that wait for the disk: minutes of the liveliest cluster."""
 TERM_KEY = "term/accepted"
@@ -167,6 +169,8 @@ def _watch_hands(pen: Pen) -> None:
 
 # Only the daemon itself: neither who starts it nor its engine.
 if os.environ.get("WITNESS_TO") and sys.orig_argv[1:4] == ["-m", "peerd", "up"]:
+    if clock := os.environ.get("WALL_CLOCK_OFF_BY"):
+        bend(clock)
     _pen = Pen(os.environ["WITNESS_TO"])
     _watch_node(_pen)
     _watch_hands(_pen)
