@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 INTERFACES_POLL_S: Final = 5.0
 """Without looking, a node whose address changed hears others but announces its old address for ever."""
+AGAIN_S: Final = (5.0, 15.0, 35.0, 75.0, 155.0)
+"""So long after it was first said an announcement is said again. A device that gets a new address often gets it from
+the very trouble that swallows multicast, and nobody asks for what they never heard of: two who moved then would not
+meet for minutes."""
 SEEN_MAX: Final = 256
 """Announcements kept, to be judged again when the roster changes. A flood pushes out the oldest."""
 RESOLVING_MAX: Final = 16
@@ -58,6 +62,8 @@ class Discovery:
         self._browser: AsyncServiceBrowser | None = None
         self._info: AsyncServiceInfo | None = None
         self._announced_secret = b""
+        self._again_s: deque[float] = deque()
+        """When to say the last announcement again, by the loop's clock."""
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self, port: int) -> bool:
@@ -117,6 +123,15 @@ class Discovery:
         # Probing for the name's owner takes 1.5 s; nobody else draws the same 64 random bits.
         await self._zeroconf.async_register_service(info, cooperating_responders=True)
         self._info = info
+        now_s = asyncio.get_running_loop().time()
+        self._again_s = deque(now_s + pause_s for pause_s in AGAIN_S)
+
+    async def _repeat(self) -> None:
+        """Say the announcement again where it is due."""
+        if self._again_s and asyncio.get_running_loop().time() >= self._again_s[0]:
+            self._again_s.popleft()
+            if self._zeroconf is not None and self._info is not None:
+                await self._zeroconf.async_update_service(self._info)
 
     async def _keep(self, addresses: list[str], port: int) -> None:
         """Follow the device's interfaces and the roster."""
@@ -131,6 +146,8 @@ class Discovery:
                 if current != addresses or self._announced_secret != self._roster.keys.discovery_secret:
                     await self._move(current, port)
                     addresses = current
+                else:
+                    await self._repeat()
             except (OSError, ZeroconfError, TimeoutError) as error:
                 log.warning("mDNS could not follow this device's interfaces (%s); trying again", error)
             if roster_changed:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from peerd.demo.cluster import Cluster
+from peerd.demo.nodes import POLL_S
 from peerd.runtime import BUG
 from tests.soak import testimony
 from tests.soak.charger import Charger
@@ -24,6 +25,8 @@ from tests.soak.wall_clock import WallClock
 from tests.soak.watching import GIVEN_UP_S
 from tests.world.processes import MARK, Marked
 
+CONNECTED_S_MAX = 15.0
+"""A connection that a fault made silent is given up after six and a half seconds, and made anew within three."""
 MEMORY = Path("/dev/shm")
 
 
@@ -62,8 +65,13 @@ class House:
 
     def healed(self, healed_s: float, interval_s: float) -> tuple[Healed, list[str]]:
         """What is wrong with a cycle whose fault ended then, by the boot-time clock; with the H that it had."""
-        lines = self._witnesses.more()
-        return self.healing.healed(lines, healed_s, interval_s), [*self.checker.hear(lines), *self.checker.ended()]
+        lines, deadline_s = self._witnesses.more(), time.monotonic() + CONNECTED_S_MAX
+        healed = self.healing.healed(lines, healed_s, interval_s)
+        while healed.connected_s is None and time.monotonic() < deadline_s:
+            time.sleep(POLL_S)
+            lines += (more := self._witnesses.more())
+            healed = self.healing.healed(more, healed_s, interval_s)
+        return healed, [*self.checker.hear(lines), *self.checker.ended()]
 
     def strays(self) -> list[str]:
         """Processes of the family that are none of the running daemons."""

@@ -1,13 +1,14 @@
 """Discovery on loopback, with real multicast: members recognise each other, nobody else learns anything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 from zeroconf import IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from peerd.network import discovery
 from peerd.network.discovery import Discovery
 from peerd_protocol.beacon import SERVICE_TYPE, beacon, recognise
 from peerd_protocol.ids import NodeId
@@ -74,6 +75,30 @@ async def test_a_node_that_joins_is_found_without_a_restart(new_station: NewStat
     one.discovery.roster_changed()
     other.discovery.roster_changed()
     await asyncio.gather(one.finds(cyd.node, 7002), other.finds(ada.node, 7001))
+
+
+async def test_what_may_have_been_lost_is_announced_again_and_not_for_ever(
+    new_station: NewStation, new_finder: NewFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = new_station("ada")
+    monkeypatch.setattr(discovery, "INTERFACES_POLL_S", 0.01)
+    monkeypatch.setattr(discovery, "AGAIN_S", (0.02, 0.04))
+    announced, said = [], asyncio.Event()
+    announce = Zeroconf.async_update_service
+
+    def watched(self: Zeroconf, info: AsyncServiceInfo) -> Awaitable[None]:
+        announced.append(info.port)
+        said.set()
+        return announce(self, info)
+
+    monkeypatch.setattr(Zeroconf, "async_update_service", watched)
+    assert await new_finder(ada).discovery.start(7021)
+    async with asyncio.timeout(WAIT_S_MAX):
+        while len(announced) < 2:
+            said.clear()
+            await said.wait()
+    await asyncio.sleep(0.1)
+    assert announced == [7021, 7021]
 
 
 async def test_the_announcement_holds_nothing_that_identifies(new_station: NewStation, new_finder: NewFinder) -> None:
