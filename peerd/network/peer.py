@@ -100,6 +100,7 @@ class Peer:
             self._open_bulk()
         address = self.address
         if address is not None and address[1] == control_port:
+            self.dial((host, control_port))  # another host: the one that we know may fall silent in a moment
             return
         for stale in [each for each in self._addresses if each[1] != control_port]:
             self._addresses.remove(stale)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from peerd.network.addresses import FILE_NAME
 from peerd.network.knock import Knock, knock
 from peerd.network.sockets import new_context
 from peerd_protocol.bounds import CHUNK_BYTES_MAX
@@ -115,6 +116,25 @@ async def test_a_peer_that_restarts_on_another_port_says_so_itself(new_station: 
     await asyncio.gather(ada.is_told("connected", bob.node), bob.is_told("connected", ada.node))
     assert ada.transport.send(bob.node, word(4))
     assert await bob.hears(word(4)) == ada.node
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 without being asked")
+async def test_a_peer_that_says_hello_from_a_new_address_is_sought_there_once_the_old_one_is_silent(
+    new_station: NewStation,
+) -> None:
+    """Its old connection looks well for some seconds more, and its Hello comes but once."""
+    ada, bob = await two_members(new_station)
+    await meet(ada, bob)
+    port = bob.port
+    ada.transport._heard(bob.node, "127.0.0.2", bob._hello(port, bob.transport.bulk_port))
+    assert ada.transport.connected[bob.node] == ("127.0.0.1", port), "what works is left alone"
+    await bob.transport.close()
+    (bob.folder / FILE_NAME).unlink()  # else it would dial, and say so again
+    ada.told.clear()
+    bob.transport = bob._new_transport()
+    await bob.transport.start("127.0.0.2", port)
+    await ada.is_told("connected", bob.node)
+    assert ada.transport.connected[bob.node] == ("127.0.0.2", port)
 
 
 async def test_a_named_address_is_enough_to_find_out_which_member_listens_there(new_station: NewStation) -> None:
