@@ -71,7 +71,11 @@ class Channel:
         self.lane, self.address, self.is_ready, self.is_closed = lane, address, False, False
         self._numbering, self._hello, self._listener = numbering, hello, listener
         self._socket = sending(context, lane, curve_keys, receiver_key)
-        self._monitor = watch(context, self._socket, _EVENTS)
+        try:
+            self._monitor = watch(context, self._socket, _EVENTS)
+        except zmq.ZMQError:  # no descriptor is left for it
+            self._socket.close(0)
+            raise
         self._task = asyncio.get_running_loop().create_task(self._follow(), name=f"peerd channel {endpoint(*address)}")
         with contextlib.suppress(zmq.ZMQError):  # a host name that does not resolve is retried by libzmq
             self._socket.connect(endpoint(*address))

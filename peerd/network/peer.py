@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import zmq
 import zmq.asyncio
 
 from peerd.network.channel import Channel, Numbering
@@ -66,7 +67,7 @@ class Peer:
         self._waiting_chunks: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._refusals = 0
+        self._refusals = self._unopened = 0
 
     @property
     def is_connected(self) -> bool:
@@ -84,7 +85,7 @@ class Peer:
         """The peer may be at this address."""
         if self.is_connected or (address in self._addresses and self._addresses[0] == address):
             if address not in self._addresses:
-                self._addresses.append(address)
+                self._know(address)
             elif not self._channels:
                 self._start("seek", self._seek())
             return
@@ -92,6 +93,12 @@ class Peer:
             self._addresses.remove(address)
         self._addresses.appendleft(address)
         self._start("seek", self._seek())
+
+    def _know(self, address: Address) -> None:
+        """A hint for later. It takes the place of the oldest one, and never of the newest, which is in use."""
+        if len(self._addresses) == ADDRESSES_MAX:
+            self._addresses.pop()
+        self._addresses.append(address)
 
     def heard_hello(self, host: str, control_port: int, bulk_port: int) -> None:
         """The peer itself says, over its own authenticated channel, on which ports it listens."""
@@ -112,6 +119,8 @@ class Peer:
 
     def send(self, lane: Lane, frame: bytes) -> bool:
         """Put a frame on its way without waiting; False when it was dropped."""
+        if lane is Lane.BULK and lane not in self._channels:
+            self._open_bulk()
         channel = self._channels.get(lane)
         if channel is not None and channel.send(frame):
             self.sent += 1
@@ -226,17 +235,23 @@ class Peer:
     # ---- channels and tasks --------------------------------------------------------------------------------------
 
     def _open(self, lane: Lane, address: Address) -> None:
+        """Where no descriptor is free there is no channel; seeking, or the next chunk, tries again."""
         self._close(lane)
-        self._channels[lane] = Channel(
-            self._context,
-            lane,
-            address,
-            self._curve_keys,
-            self.receiver_key,
-            self._numbering[lane],
-            self._hello,
-            self,
-        )
+        try:
+            self._channels[lane] = Channel(
+                self._context,
+                lane,
+                address,
+                self._curve_keys,
+                self.receiver_key,
+                self._numbering[lane],
+                self._hello,
+                self,
+            )
+        except zmq.ZMQError as error:
+            self._unopened += 1
+            if self._unopened.bit_count() == 1:
+                log.warning("%d channels to %s could not be opened: %s", self._unopened, self.node, error)
 
     def _open_bulk(self) -> None:
         """The bulk channel goes wherever the control channel found the peer."""

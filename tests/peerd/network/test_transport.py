@@ -1,14 +1,18 @@
 """Transports on real sockets: members talk, whatever order they start, stop and move in."""
 
 import asyncio
+import errno
 import os
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zmq
 
+from peerd.network import peer
 from peerd.network.addresses import FILE_NAME
 from peerd.network.knock import Knock, knock
 from peerd.network.sockets import new_context
@@ -135,6 +139,42 @@ async def test_a_peer_that_says_hello_from_a_new_address_is_sought_there_once_th
     await bob.transport.start("127.0.0.2", port)
     await ada.is_told("connected", bob.node)
     assert ada.transport.connected[bob.node] == ("127.0.0.2", port)
+
+
+async def test_a_device_without_a_free_descriptor_seeks_on_until_it_has_one(
+    new_station: NewStation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Control and bulk alike: a hello that comes meanwhile is heard, and a chunk opens its lane later."""
+    ada, bob = await two_members(new_station)
+    left, made = [1, 2, 3], peer.Channel
+
+    def scarce(*arguments: Any) -> peer.Channel:
+        if left:
+            left.pop()
+            raise zmq.ZMQError(errno.EMFILE)
+        return made(*arguments)
+
+    monkeypatch.setattr(peer, "Channel", scarce)
+    monkeypatch.setattr(peer, "ATTEMPT_S_MAX", 0.05)
+    await meet(ada, bob)
+    assert not left
+    chunk = Chunk(handoff=HandoffId("h"), offset=0, data=b"c")
+    await bob.until(lambda: any(isinstance(message, Hello) for _, message in bob.heard))
+    assert ada.transport.send(bob.node, chunk)
+    await bob.hears(chunk)
+
+
+async def test_the_oldest_address_makes_room_for_a_new_one_and_never_the_one_in_use(new_station: NewStation) -> None:
+    ada, bob = await two_members(new_station)
+    seen = ada.transport._peer_for(bob.node)
+    assert seen is not None
+    hosts = [f"10.0.0.{number}" for number in range(2 * peer.ADDRESSES_MAX)]
+    in_use, *others = hosts
+    seen._addresses.append((in_use, 1))
+    for host in others:
+        seen._know((host, 1))
+    assert len(seen._addresses) == peer.ADDRESSES_MAX
+    assert [seen._addresses[0], seen._addresses[-1]] == [(in_use, 1), (others[-1], 1)]
 
 
 async def test_a_named_address_is_enough_to_find_out_which_member_listens_there(new_station: NewStation) -> None:
