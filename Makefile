@@ -40,8 +40,9 @@ simulate: $(READY)
 mutants: $(READY)
 	@PYTHONPATH=.:protocol $(BIN)/python -m tests.mutants
 
-# Real daemons on this machine under faults that seeds draw; again, it goes on from the next seed. CYCLES=1 with
-# FIRST_SEED plays one again, STEP=7 loses the executor of a shared run after its seventh step.
+# Real daemons under faults that seeds draw, each in a network namespace where root runs it and nft is there, else on
+# loopback; again, it goes on from the next seed. CYCLES=1 with FIRST_SEED plays one again, STEP=7 loses the executor of
+# a shared run after its seventh step.
 MINUTES ?= 5
 soak: $(READY)
 	@PYTHONPATH=.:protocol $(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(STEP),--step $(STEP)) \

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from peerd.demo.cluster import Cluster
@@ -70,7 +71,8 @@ class House:
         while healed.connected_s is None and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
             lines += (more := self._witnesses.more())
-            healed = self.healing.healed(more, healed_s, interval_s)
+            later = self.healing.healed(more, healed_s, interval_s)
+            healed = replace(later, stalled_s=max(healed.stalled_s, later.stalled_s))
         return healed, [*self.checker.hear(lines), *self.checker.ended()]
 
     def strays(self) -> list[str]:
