@@ -3,8 +3,8 @@
 Five real daemons, each in a network namespace of its own, joined by a bridge that drops 5 % of all IP packets by
 chance. Each of them stands still (SIGSTOP) for 30 % of the time, in pieces too short to be told from a busy core.
 Nobody ends and nothing is asked. What their witnesses write is counted: deaths declared, and changes of the leader
-after the first. Both goals are zero. Exit code 1 says that one was missed. It needs root and nft; without them it says
-so and ends.
+after the first. Both goals are zero; `--minutes 1 --lost 70 --starved 0.9` shows that deaths would be seen. Exit code
+1 says that a goal was missed. It needs root and nft; without them it says so and ends.
 """
 
 import argparse
@@ -37,6 +37,8 @@ REPORT_S = 60.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--lost", type=int, default=LOST_PERCENT, help="percent of all packets")
+    parser.add_argument("--starved", type=float, default=STARVED_SHARE, help="share of the time that each stands still")
     options = parser.parse_args()
     if reason := why_not():
         print(f"not measured: {reason}")
@@ -49,7 +51,7 @@ def main() -> None:
         changes = connections = 0
         stalled_s = 0.0
         began_s, minutes = time.monotonic(), float(options.minutes)
-        with home.firewall.drops(lossy(LOST_PERCENT)), _starved(home.cluster):
+        with home.firewall.drops(lossy(options.lost)), _starved(home.cluster, options.starved):
             while (gone_s := time.monotonic() - began_s) < minutes * 60:
                 time.sleep(min(REPORT_S, minutes * 60 - gone_s))
                 lines = home.lines()
@@ -80,11 +82,11 @@ def _death(line: Line, ids: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _starved(cluster: Cluster) -> Iterator[None]:
+def _starved(cluster: Cluster, share: float) -> Iterator[None]:
     """Each daemon on its own beat, so that they do not all stand still together."""
     ended = threading.Event()
     daemons = [psutil.Process(pid_of(node)) for node in cluster.nodes]
-    threads = [threading.Thread(target=_starve, args=(daemon, ended), daemon=True) for daemon in daemons]
+    threads = [threading.Thread(target=_starve, args=(daemon, share, ended), daemon=True) for daemon in daemons]
     for thread in threads:
         thread.start()
     try:
@@ -95,12 +97,12 @@ def _starved(cluster: Cluster) -> Iterator[None]:
             thread.join()
 
 
-def _starve(daemon: psutil.Process, ended: threading.Event) -> None:
+def _starve(daemon: psutil.Process, share: float, ended: threading.Event) -> None:
     chance = random.Random(daemon.pid)
     try:
-        while not ended.wait(PERIOD_S * (1 - STARVED_SHARE) * chance.uniform(0.5, 1.5)):
+        while not ended.wait(PERIOD_S * (1 - share) * chance.uniform(0.5, 1.5)):
             daemon.send_signal(signal.SIGSTOP)
-            time.sleep(PERIOD_S * STARVED_SHARE * chance.uniform(0.5, 1.5))
+            time.sleep(PERIOD_S * share * chance.uniform(0.5, 1.5))
             daemon.send_signal(signal.SIGCONT)
     except psutil.NoSuchProcess:
         return  # `check` tells it
