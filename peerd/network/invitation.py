@@ -1,6 +1,6 @@
 """The inviter's side of pairing: one open window for one device, for a few minutes.
 
-    open --valid request--> introduced --both people say yes--> granted (closed)
+    open --valid request--> introduced --reveal--> compared --both people say yes--> granted (closed)
      |  \\--third wrong try--> closed, loudly            \\--either says no, or nobody answers--> closed
      \\--minutes are over--> closed
 
@@ -31,9 +31,12 @@ from peerd_protocol.pairing import (
     JoinOffer,
     JoinRefused,
     JoinRequest,
+    JoinReveal,
     Token,
     check_words,
+    commitment,
     confirm_proof,
+    introduction,
     offer_proof,
     proves,
     request_proof,
@@ -48,6 +51,8 @@ WRONG_TRIES_MAX: Final = 3
 """A person may paste the wrong token twice; a third wrong secret is somebody guessing."""
 KNOCKS_MAX: Final = 32
 """Keys let in to one window. Each could be a fresh one, so the number bounds what a holder of the token can try."""
+REVEAL_S_MAX: Final = 10.0
+"""The joiner's answer to an offer takes no person."""
 APPROVAL_S_MAX: Final = 180.0
 """For two people to compare four words."""
 AFTERWORD_S: Final = 60.0
@@ -76,13 +81,15 @@ class Invitation:
         self._keys_seen: set[bytes] = set()
         self._closed_because = ""
         self._wrong_tries = 0
-        self._said = b""
+        self._introduced = self._said = b""
+        """What was said when the offer went out, and the transcript, once the joiner has revealed its nonce."""
         self._joiner: tuple[str, JoinRequest] | None = None
         keys = new_curve_keys()
         self._line = JoinLine(keys, self._admit)
         port = self._line.listen(listen_host)
         self.token = Token(keys[0], secrets.token_bytes(SECRET_BYTES), self._hosts, port)
         loop = asyncio.get_running_loop()
+        self._revealed: asyncio.Future[bool] = loop.create_future()
         self._confirmed: asyncio.Future[bool] = loop.create_future()
         self._result: asyncio.Future[tuple[NodeId, str]] = loop.create_future()
         self._server = loop.create_task(self._serve(), name="peerd invitation")
@@ -107,7 +114,7 @@ class Invitation:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        for future in (self._confirmed, self._result):
+        for future in (self._revealed, self._confirmed, self._result):
             if future.done():
                 future.exception()  # looked at, so that nobody warns of it
             future.cancel()
@@ -126,6 +133,8 @@ class Invitation:
                 heard = await self._line.hear()
                 if isinstance(heard.message, JoinRequest):
                     await self._requested(heard, heard.message)
+                elif isinstance(heard.message, JoinReveal):
+                    self._heard_reveal(heard, heard.message)
                 elif isinstance(heard.message, JoinConfirm):
                     self._heard_confirm(heard, heard.message)
             except FrameError as error:
@@ -145,8 +154,14 @@ class Invitation:
             self._joiner = (heard.host, request)
             self._introduction = asyncio.get_running_loop().create_task(self._introduce(heard.host, request))
 
+    def _heard_reveal(self, heard: Heard, reveal: JoinReveal) -> None:
+        if self._joiner is None or heard.key != self._joiner[1].curve_key or self._revealed.done():
+            return
+        self._revealed.set_result(proves(commitment(reveal.nonce), self._joiner[1].commitment))
+        self._said = transcript(self._introduced, reveal.nonce)  # now: its person's yes may be the next frame
+
     def _heard_confirm(self, heard: Heard, confirm: JoinConfirm) -> None:
-        if self._joiner is None or heard.key != self._joiner[1].curve_key or self._confirmed.done():
+        if self._joiner is None or heard.key != self._joiner[1].curve_key or self._confirmed.done() or not self._said:
             return
         if proves(confirm.proof, confirm_proof(self.token, self._said, confirm.yes)):
             self._confirmed.set_result(confirm.yes)
@@ -180,6 +195,9 @@ class Invitation:
         offer = self._offer(request)
         if not await self._line.say(host, request.reply_port, request.curve_key, offer):
             raise RemoteError(f"{request.name} can't be reached at {host}; its firewall may be closed.")
+        async with asyncio.timeout(REVEAL_S_MAX):
+            if not await self._revealed:
+                raise RemoteError("Somebody between the two devices changed what they say; nobody was let in.")
         async with asyncio.timeout(APPROVAL_S_MAX):
             approved = await self._approve(request.name, check_words(self._said))
             if not approved:
@@ -207,5 +225,5 @@ class Invitation:
             nonce=secrets.token_bytes(NONCE_BYTES),
             proof=bytes(32),
         )
-        self._said = transcript(self.token, request, unproved)
-        return msgspec.structs.replace(unproved, proof=offer_proof(self.token, self._said))
+        self._introduced = introduction(self.token, request, unproved)
+        return msgspec.structs.replace(unproved, proof=offer_proof(self.token, self._introduced))

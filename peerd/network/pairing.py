@@ -31,12 +31,16 @@ from peerd_protocol.pairing import (
     JoinOffer,
     JoinRefused,
     JoinRequest,
+    JoinReveal,
     Token,
     check_words,
+    commitment,
     confirm_proof,
+    introduction,
     offer_proof,
     proves,
     read_token,
+    readable,
     request_proof,
     transcript,
 )
@@ -69,7 +73,7 @@ class Pairing:
 
     def __init__(self, identity: Identity, roster: Roster, name: str, transport: Reaches) -> None:
         self._identity, self._roster, self._transport = identity, roster, transport
-        self._name = name[:NAME_CHARS_MAX]
+        self._name = readable(name[:NAME_CHARS_MAX])
         self._open: dict[Invitation, asyncio.Task[None] | None] = {}
 
     async def invite(self, minutes: float, approve: Approve) -> AsyncGenerator[PairingNews, None]:
@@ -137,24 +141,26 @@ class Pairing:
         keys = (self._identity.curve_key, self._identity.curve_secret)
         line = JoinLine(keys, lambda key: key == token.join_key)
         try:
-            request = self._request(token, line.listen(self._transport.host))
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            request = self._request(token, line.listen(self._transport.host), nonce)
             host = await self._knock(line, token, request)
             offer = await _expect(line, JoinOffer, OFFER_S_MAX)
-            said = transcript(token, request, offer)
-            if not proves(offer.proof, offer_proof(token, said)):
+            introduced = introduction(token, request, offer)
+            if not proves(offer.proof, offer_proof(token, introduced)):
                 raise RemoteError("The other side does not know the token's secret; ask for a new invitation.")
-            return await self._go_in(line, token, host, offer, said, approve)
+            await line.say(host, token.port, token.join_key, JoinReveal(nonce=nonce))
+            return await self._go_in(line, token, host, offer, transcript(introduced, nonce), approve)
         finally:
             await line.close()
 
-    def _request(self, token: Token, reply_port: int) -> JoinRequest:
+    def _request(self, token: Token, reply_port: int, nonce: bytes) -> JoinRequest:
         unproved = JoinRequest(
             version=PAIRING_VERSION,
             device_key=self._identity.device_key,
             curve_key=self._identity.curve_key,
             key_bind=self._identity.key_bind,
             name=self._name,
-            nonce=secrets.token_bytes(NONCE_BYTES),
+            commitment=commitment(nonce),
             reply_port=reply_port,
             proof=bytes(32),
         )

@@ -2,12 +2,17 @@
 
     joiner                                     inviter
       | -- JoinRequest (proves the secret) ----> |   three wrong ones close the window
-      | <- JoinOffer (proves the secret too) --- |   now both have the same transcript, and show its words
+      | <- JoinOffer (proves the secret too) --- |
+      | -- JoinReveal (opens its commitment) --> |   now both have the same transcript, and show its words
       | -- JoinConfirm (its person said yes) --> |
       | <- JoinGrant ---------------------------- |  when its own person said yes; or JoinRefused, at any point
 
 The token names the inviter's one-time CURVE key, which encrypts all of this; the 128-bit secret is for a single use.
-Every proof covers both sides' keys, so nothing can be moved into another pairing. Never here: sockets, time, people.
+Every proof covers both sides' keys, so nothing can be moved into another pairing.
+
+The joiner commits to its nonce before it sees the inviter's, and reveals it after. Somebody who has the token and sits
+between the two could otherwise try four billion nonces of its own, a second's work, until both sides show the same
+words; so it has one guess, and is seen. Never here: sockets, time, people.
 """
 
 import hashlib
@@ -26,7 +31,8 @@ from peerd_protocol.codec import unpack
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.words import words_of
 
-PAIRING_VERSION: Final = 1
+PAIRING_VERSION: Final = 2
+"""1 had no commitment, so that its words could be made to agree."""
 SECRET_BYTES: Final = 16
 NONCE_BYTES: Final = 16
 CHECK_BYTES: Final = 3
@@ -36,6 +42,7 @@ WORDS_SHOWN: Final = 4
 """32 bits: the secret already keeps strangers out, the words catch a token that went to the wrong person."""
 JOIN_BYTES_MAX: Final = 1024 * 1024
 """A grant carries the roster; see the codec's bound of a control frame."""
+UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
 Proof = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -59,7 +66,8 @@ class JoinRequest(JoinMessage, frozen=True, kw_only=True, tag="join_request"):
     curve_key: Key
     key_bind: Signature
     name: Name
-    nonce: Nonce
+    commitment: Proof
+    """To the nonce that its JoinReveal brings."""
     reply_port: Port
     proof: Proof
 
@@ -72,6 +80,12 @@ class JoinOffer(JoinMessage, frozen=True, kw_only=True, tag="join_offer"):
     name: Name
     nonce: Nonce
     proof: Proof
+
+
+class JoinReveal(JoinMessage, frozen=True, kw_only=True, tag="join_reveal"):
+    """The joiner's nonce, once the inviter's is known."""
+
+    nonce: Nonce
 
 
 class JoinConfirm(JoinMessage, frozen=True, kw_only=True, tag="join_confirm"):
@@ -95,7 +109,7 @@ class JoinRefused(JoinMessage, frozen=True, kw_only=True, tag="join_refused"):
     reason: Annotated[str, Meta(max_length=REASON_CHARS_MAX)]
 
 
-AnyJoinMessage = JoinRequest | JoinOffer | JoinConfirm | JoinGrant | JoinRefused
+AnyJoinMessage = JoinRequest | JoinOffer | JoinReveal | JoinConfirm | JoinGrant | JoinRefused
 
 
 def encode_join(message: AnyJoinMessage) -> bytes:
@@ -112,7 +126,18 @@ def decode_join(frame: bytes | memoryview) -> AnyJoinMessage:
         )
     except (msgspec.ValidationError, RecursionError) as error:
         raise FrameError(f"The frame does not belong to pairing: {error}.") from error
+    match message:
+        case JoinRequest(name=text) | JoinOffer(name=text) | JoinRefused(reason=text):
+            if text != readable(text):
+                raise FrameError("A name or a reason holds characters that could deceive whoever reads it.")
+        case _:
+            pass
     return message
+
+
+def readable(text: str) -> str:
+    """The text without characters that steer a terminal, turn its direction or can't be seen."""
+    return "".join(character if character.isprintable() else UNREADABLE for character in text)
 
 
 # ---- the token ---------------------------------------------------------------------------------------------------
@@ -169,26 +194,36 @@ def _check(body: bytes) -> bytes:
 
 
 def request_proof(token: Token, request: JoinRequest) -> bytes:
-    return _mac(token.secret, b"peerd join request 1", _request_digest(token, request))
+    return _mac(token.secret, b"peerd join request 2", _request_digest(token, request))
 
 
-def transcript(token: Token, request: JoinRequest, offer: JoinOffer) -> bytes:
-    """One digest over everything that both sides have said of themselves."""
+def commitment(nonce: bytes) -> bytes:
+    """What the joiner says of its nonce before it says the nonce."""
+    return _digest(b"peerd join commitment 2", nonce)
+
+
+def introduction(token: Token, request: JoinRequest, offer: JoinOffer) -> bytes:
+    """One digest over everything that both sides have said of themselves before the joiner reveals its nonce."""
     parts = (_request_digest(token, request), offer.device_key, offer.root_key, offer.name.encode(), offer.nonce)
-    return _digest(b"peerd join transcript 1", *parts)
+    return _digest(b"peerd join introduction 2", *parts)
 
 
-def offer_proof(token: Token, said: bytes) -> bytes:
-    return _mac(token.secret, b"peerd join offer 1", said)
+def transcript(introduced: bytes, nonce: bytes) -> bytes:
+    """The whole, which nobody could steer: each side's nonce was fixed before it knew the other's."""
+    return _digest(b"peerd join transcript 2", introduced, nonce)
+
+
+def offer_proof(token: Token, introduced: bytes) -> bytes:
+    return _mac(token.secret, b"peerd join offer 2", introduced)
 
 
 def confirm_proof(token: Token, said: bytes, yes: bool) -> bytes:
-    return _mac(token.secret, b"peerd join confirm 1", said, b"yes" if yes else b"no")
+    return _mac(token.secret, b"peerd join confirm 2", said, b"yes" if yes else b"no")
 
 
 def check_words(said: bytes) -> str:
     """What both people compare."""
-    return words_of(_digest(b"peerd join words 1", said), WORDS_SHOWN)
+    return words_of(_digest(b"peerd join words 2", said), WORDS_SHOWN)
 
 
 def proves(given: bytes, wanted: bytes) -> bool:
@@ -197,14 +232,14 @@ def proves(given: bytes, wanted: bytes) -> bool:
 
 def _request_digest(token: Token, request: JoinRequest) -> bytes:
     return _digest(
-        b"peerd join request 1",
+        b"peerd join request 2",
         token.join_key,
         request.version.to_bytes(8, "big", signed=True),
         request.device_key,
         request.curve_key,
         request.key_bind,
         request.name.encode(),
-        request.nonce,
+        request.commitment,
         request.reply_port.to_bytes(2, "big"),
     )
 
