@@ -1,8 +1,9 @@
 """Finding members on the local network by mDNS, and being found by them alone.
 
 What is found is a hint: an address at which a member may listen. mDNS can not tell that a node died (a killed one
-stays announced for many minutes), so removals are ignored; liveness is the heartbeat's affair. Never here: a
-connection, or who is a member.
+stays announced for many minutes), so removals are ignored; liveness is the heartbeat's affair. Of what anybody may
+send, records are kept up to zeroconf's own bound of 10,000, announcements up to `SEEN_MAX`, and only addresses that a
+member's code covers lead anywhere. Never here: a connection, or who is a member.
 """
 
 import asyncio
@@ -36,8 +37,6 @@ SEEN_MAX: Final = 256
 RESOLVING_MAX: Final = 16
 """Announcements that came in pieces and are asked for again; a flood of them is dropped."""
 RESOLVE_MS_MAX: Final = 2_000
-HOSTS_MAX: Final = 4
-"""Addresses believed of one announcement: a device has a few interfaces."""
 CLOSE_S_MAX: Final = 2.0
 """A goodbye takes three packets, 125 ms apart."""
 
@@ -45,7 +44,6 @@ CLOSE_S_MAX: Final = 2.0
 @dataclass(frozen=True, slots=True)
 class _Seen:
     txt: dict[bytes, bytes | None]
-    hosts: tuple[str, ...]
     port: int
 
 
@@ -115,7 +113,7 @@ class Discovery:
             SERVICE_TYPE,
             f"{label}.{SERVICE_TYPE}",
             port=port,
-            properties=beacon(self._announced_secret, secrets.token_bytes(NONCE_BYTES), self._me),
+            properties=beacon(self._announced_secret, secrets.token_bytes(NONCE_BYTES), self._me, addresses, port),
             server=f"{label}.local.",
             parsed_addresses=addresses,
         )
@@ -180,10 +178,9 @@ class Discovery:
             self._learn(info)
 
     def _learn(self, info: AsyncServiceInfo) -> None:
-        hosts = tuple(info.parsed_addresses(IPVersion.V4Only)[:HOSTS_MAX])
-        if not info.port or not hosts:
+        if not info.port:
             return
-        seen = _Seen(dict(info.properties), hosts, info.port)
+        seen = _Seen(dict(info.properties), info.port)
         self._seen[info.name] = seen
         self._seen.move_to_end(info.name)
         if len(self._seen) > SEEN_MAX:
@@ -192,7 +189,8 @@ class Discovery:
 
     def _judge(self, seen: _Seen) -> None:
         others = self._roster.members - {self._me}
-        node = recognise(self._roster.keys.discovery_secret, others, seen.txt)
-        if node is not None:
-            for host in seen.hosts:
+        found = recognise(self._roster.keys.discovery_secret, others, seen.txt, seen.port)
+        if found is not None:
+            node, hosts = found
+            for host in hosts:
                 self._on_found(node, host, seen.port)

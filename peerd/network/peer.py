@@ -5,7 +5,9 @@
                          +---- refused dial: ----+      (then its process is gone, which `on_closed` says at once)
 
 Addresses are hints from discovery, a person, or the peer's own Hello; the newest is tried first, and only a finished
-handshake with the pinned key makes one true. Never here: whether the peer may be spoken to (`transport`).
+handshake with the pinned key makes one true. That one is never pushed out by hints, and a hint that comes while another
+address is tried waits for its turn, so that nobody keeps two members apart by naming addresses. Never here: whether the
+peer may be spoken to (`transport`).
 """
 
 import asyncio
@@ -27,9 +29,11 @@ log = logging.getLogger(__name__)
 Address = tuple[str, int]
 
 ADDRESSES_MAX: Final = 8
-"""Interfaces of one device, and a few stale ones; whoever floods us with more pushes out the oldest."""
+"""Interfaces of one device, and a few stale ones; more push out the oldest, but for the one that was true last."""
 ATTEMPT_S_MAX: Final = 2.0
 """One address, before the next is tried: a connection in 1.5 s and a handshake."""
+ATTEMPT_S_MIN: Final = 0.5
+"""So long an address is tried at least, even if a newer one is named: a handshake takes milliseconds."""
 ROUND_PAUSE_S: Final = 1.0
 """Between two rounds over all addresses; a new address starts a round at once."""
 REFUSED_PAUSES_S: Final = (0.5, 1.0, 2.0)
@@ -60,12 +64,15 @@ class Peer:
         self.sent = self.dropped = 0
         self._context, self._curve_keys, self._hello = context, curve_keys, hello
         self._on_connected, self._on_closed = on_connected, on_closed
-        self._addresses: deque[Address] = deque(maxlen=ADDRESSES_MAX)
+        self._addresses: deque[Address] = deque()
+        self._true_address: Address | None = None
+        """Where a handshake was finished last."""
         self._numbering = {lane: Numbering() for lane in Lane}
         self._channels: dict[Lane, Channel] = {}
         self._bulk_port: int | None = None
         self._waiting_chunks: deque[bytes] = deque()
-        self._changed = asyncio.Event()
+        self._changed, self._hinted, self._stirred = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        """An attempt ended, another address was named, either."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._refusals = self._unopened = 0
 
@@ -83,22 +90,17 @@ class Peer:
 
     def dial(self, address: Address) -> None:
         """The peer may be at this address."""
-        if self.is_connected or (address in self._addresses and self._addresses[0] == address):
-            if address not in self._addresses:
-                self._know(address)
-            elif not self._channels:
-                self._start("seek", self._seek())
+        if address not in self._addresses:
+            self._add(address)
+            self._hint()
+        elif self._channels and not self._is_seeking and not self.is_connected and self._addresses[0] != address:
+            self._addresses.remove(address)  # libzmq keeps trying another one, and somebody says that it is here
+            self._addresses.appendleft(address)
+            self._hint()
+        elif self._channels:
             return
-        if address in self._addresses:
-            self._addresses.remove(address)
-        self._addresses.appendleft(address)
-        self._start("seek", self._seek())
-
-    def _know(self, address: Address) -> None:
-        """A hint for later. It takes the place of the oldest one, and never of the newest, which is in use."""
-        if len(self._addresses) == ADDRESSES_MAX:
-            self._addresses.pop()
-        self._addresses.append(address)
+        if not self.is_connected and not self._is_seeking:
+            self._start("seek", self._seek())
 
     def heard_hello(self, host: str, control_port: int, bulk_port: int) -> None:
         """The peer itself says, over its own authenticated channel, on which ports it listens."""
@@ -116,6 +118,8 @@ class Peer:
             self._close(Lane.CONTROL)
             self._on_closed(self.node, False)
         self.dial((host, control_port))
+        if not self.is_connected:  # its own word is better than whatever is being tried
+            self._start("seek", self._seek())
 
     def send(self, lane: Lane, frame: bytes) -> bool:
         """Put a frame on its way without waiting; False when it was dropped."""
@@ -158,7 +162,10 @@ class Peer:
                 self.sent += 1
             return
         self._refusals = 0
-        self._changed.set()
+        self._true_address = channel.address
+        if channel.address not in self._addresses:  # pushed out while it was tried
+            self._add(channel.address)
+        self._end_attempt()
         self._stop("probe")
         self._open_bulk()
         self._on_connected(self.node)
@@ -166,7 +173,7 @@ class Peer:
     def lost(self, channel: Channel) -> None:
         if channel is not self._channels.get(channel.lane) or channel.lane is Lane.BULK:
             return
-        self._changed.set()
+        self._end_attempt()
         self._on_closed(self.node, False)
         self._start("probe", self._probe(channel.address))
         if len(self._addresses) > 1:
@@ -179,7 +186,7 @@ class Peer:
             if in_handshake:  # the control channel tells the same story, and opens this one again
                 self._close(Lane.BULK)
             return
-        self._changed.set()
+        self._end_attempt()
         if not in_handshake:
             return
         self._refusals += 1
@@ -196,11 +203,27 @@ class Peer:
         if pause_s:
             await asyncio.sleep(pause_s)
         while not self.is_connected:
+            self._hinted.clear()
             for address in list(self._addresses):
                 await self._try(address)
                 if self.is_connected or (len(self._addresses) == 1 and Lane.CONTROL in self._channels):
                     return
-            await asyncio.sleep(self._pause_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s):
+                    await self._hinted.wait()
+
+    def _add(self, address: Address) -> None:
+        self._addresses.appendleft(address)
+        if len(self._addresses) > ADDRESSES_MAX:
+            self._addresses.remove(next(each for each in reversed(self._addresses) if each != self._true_address))
+
+    def _hint(self) -> None:
+        self._hinted.set()
+        self._stirred.set()
+
+    def _end_attempt(self) -> None:
+        self._changed.set()
+        self._stirred.set()
 
     @property
     def _is_seeking(self) -> bool:
@@ -216,9 +239,13 @@ class Peer:
         if current is None or current.address != address:
             self._open(Lane.CONTROL, address)
         self._changed.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ATTEMPT_S_MAX):
-                await self._changed.wait()
+        self._stirred.clear()
+        for event, seconds in ((self._changed, ATTEMPT_S_MIN), (self._stirred, ATTEMPT_S_MAX - ATTEMPT_S_MIN)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await event.wait()
+            if self._changed.is_set() or self._hinted.is_set():
+                return
 
     async def _probe(self, address: Address) -> None:
         """After a cut, find out whether the process is gone: its ports then refuse connections."""

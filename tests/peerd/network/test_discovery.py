@@ -108,7 +108,8 @@ async def test_the_announcement_holds_nothing_that_identifies(new_station: NewSt
     def notice(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
         info = AsyncServiceInfo(service_type, name)
         if info.load_from_cache(zeroconf) and info.port == 7011 and not heard.done():
-            assert set(info.properties) == {b"v", b"n", b"c"}
+            assert set(info.properties) == {b"v", b"n", b"a", b"c"}
+            assert info.properties[b"a"] == b"127.0.0.1"
             heard.set_result(f"{name} {info.server} {info.properties}")
 
     async with AsyncZeroconf(interfaces=["127.0.0.1"], ip_version=IPVersion.V4Only) as passer_by:
@@ -126,20 +127,32 @@ async def test_the_announcement_holds_nothing_that_identifies(new_station: NewSt
     [
         {},
         {b"v": b"1"},
-        {b"v": b"1", b"n": b"00", b"c": b"00"},
-        {b"v": b"1", b"n": b"zz" * 16, b"c": b"00" * 16},
-        {b"v": b"1", b"n": None, b"c": None},
-        {b"v": b"2", b"n": b"00" * 16, b"c": b"00" * 16},
+        {b"v": b"1", b"n": b"00", b"c": b"00", b"a": b"10.0.0.1"},
+        {b"v": b"1", b"n": b"zz" * 16, b"c": b"00" * 16, b"a": b"10.0.0.1"},
+        {b"v": b"1", b"n": b"00" * 16, b"c": b"00" * 16},
+        {b"v": b"1", b"n": b"00" * 16, b"c": b"00" * 16, b"a": b"example.org"},
+        {b"v": b"1", b"n": b"00" * 16, b"c": b"00" * 16, b"a": b",".join([b"10.0.0.1"] * 9)},
+        {b"v": b"1", b"n": None, b"c": None, b"a": None},
+        {b"v": b"2", b"n": b"00" * 16, b"c": b"00" * 16, b"a": b"10.0.0.1"},
     ],
 )
 def test_a_malformed_announcement_is_nobodys(txt: dict[bytes, bytes | None]) -> None:
-    assert recognise(b"s" * 32, [NodeId("ada")], txt) is None
+    assert recognise(b"s" * 32, [NodeId("ada")], txt, 7_001) is None
 
 
 def test_only_the_same_secret_recognises_and_only_the_same_node() -> None:
-    txt: dict[bytes, bytes | None] = {
-        key.encode(): value.encode() for key, value in beacon(b"s" * 32, b"n" * 16, NodeId("ada")).items()
-    }
-    assert recognise(b"s" * 32, [NodeId("bob"), NodeId("ada")], txt) == "ada"
-    assert recognise(b"t" * 32, [NodeId("ada")], txt) is None
-    assert recognise(b"s" * 32, [NodeId("bob")], txt) is None
+    txt = as_seen(beacon(b"s" * 32, b"n" * 16, NodeId("ada"), ["10.0.0.1", "10.0.0.2"], 7_001))
+    found = (NodeId("ada"), ("10.0.0.1", "10.0.0.2"))
+    assert recognise(b"s" * 32, [NodeId("bob"), NodeId("ada")], txt, 7_001) == found
+    assert recognise(b"t" * 32, [NodeId("ada")], txt, 7_001) is None
+    assert recognise(b"s" * 32, [NodeId("bob")], txt, 7_001) is None
+
+
+def test_a_copied_announcement_that_names_another_place_is_nobodys() -> None:
+    txt = as_seen(beacon(b"s" * 32, b"n" * 16, NodeId("ada"), ["10.0.0.1"], 7_001))
+    assert recognise(b"s" * 32, [NodeId("ada")], txt, 7_002) is None
+    assert recognise(b"s" * 32, [NodeId("ada")], {**txt, b"a": b"10.6.6.6"}, 7_001) is None
+
+
+def as_seen(txt: dict[str, str]) -> dict[bytes, bytes | None]:
+    return {key.encode(): value.encode() for key, value in txt.items()}

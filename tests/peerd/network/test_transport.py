@@ -168,13 +168,14 @@ async def test_the_oldest_address_makes_room_for_a_new_one_and_never_the_one_in_
     ada, bob = await two_members(new_station)
     seen = ada.transport._peer_for(bob.node)
     assert seen is not None
-    hosts = [f"10.0.0.{number}" for number in range(2 * peer.ADDRESSES_MAX)]
-    in_use, *others = hosts
-    seen._addresses.append((in_use, 1))
-    for host in others:
-        seen._know((host, 1))
+    await meet(ada, bob)
+    in_use = seen.address
+    assert in_use is not None
+    for number in range(2 * peer.ADDRESSES_MAX):
+        seen.dial((f"10.0.0.{number}", 1))
     assert len(seen._addresses) == peer.ADDRESSES_MAX
-    assert [seen._addresses[0], seen._addresses[-1]] == [(in_use, 1), (others[-1], 1)]
+    assert in_use in seen._addresses
+    assert seen._addresses[0] == (f"10.0.0.{2 * peer.ADDRESSES_MAX - 1}", 1)
 
 
 async def test_a_named_address_is_enough_to_find_out_which_member_listens_there(new_station: NewStation) -> None:
