@@ -1,7 +1,7 @@
 """The shelf of checkpoints that this node keeps for later requests, in PEERD_HOME/checkpoints.
 
-    <digest>        the checkpoint, exactly as it would be handed over; its name is the SHA-256 of its bytes
-    <digest>.note   whose prompt and call it continues, and how often it was used; sealed by a digest of its own
+    <digest>        the checkpoint as it would be handed over, sealed; its name is the SHA-256 of its bytes before that
+    <digest>.note   whose prompt and call it continues, and how often it was used, with a digest of its own; sealed too
 
 There is no index beside them: a pair of files is an entry, so a crash at any moment costs at most the entry that was
 being written, and what is removed is gone with its prompt. Keeping is only an optimisation: a full disk keeps nothing,
@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from peerd.eviction import Weight, make_room, priority
+from peerd.sealing import OVERHEAD_BYTES, Seal
 from peerd_protocol.errors import UNREADABLE
 from peerd_protocol.plan import CacheEntry
 
@@ -54,9 +55,15 @@ class CheckpointCache:
     `bytes_max` bounds all files together; 0 keeps nothing.
     """
 
-    def __init__(self, folder: Path, bytes_max: int, clock: Callable[[], float] = time.time) -> None:
-        """Take up what an earlier run left in `folder`, as far as it is whole, ours, and under the bound."""
+    def __init__(
+        self, folder: Path, bytes_max: int, clock: Callable[[], float] = time.time, seal: Seal | None = None
+    ) -> None:
+        """Take up what an earlier run left in `folder`, as far as it is whole, ours, and under the bound.
+
+        With a seal, what another key sealed or nobody did is none of ours.
+        """
         self.bytes_max = bytes_max
+        self._seal, self._overhead_bytes = seal, 0 if seal is None else OVERHEAD_BYTES
         self._folder = folder
         self._clock = clock
         self._lock = threading.Lock()
@@ -99,7 +106,7 @@ class CheckpointCache:
             note_bytes = len(_sealed(kept)) + NOTE_SLACK_BYTES
             if note_bytes > NOTE_BYTES_MAX:
                 return False
-            size_bytes = len(data) + note_bytes
+            size_bytes = len(data) + note_bytes + 2 * self._overhead_bytes
             kept = msgspec.structs.replace(kept, priority=priority(self._age, entry.step, 0, size_bytes))
             room = make_room(self._weights(), self._age, self.bytes_max, Weight(size_bytes, kept.priority))
             self._age = room.age
@@ -126,7 +133,7 @@ class CheckpointCache:
             kept = self._kept.get(digest)
             if kept is None:
                 return None
-            data = _read(self._folder / digest, kept.entry.size)
+            data = self._read(digest, kept.entry.size)
             if data is None or hashlib.sha256(data).hexdigest() != digest:
                 log.warning("a kept checkpoint was missing or damaged, and is dropped")
                 self._drop([digest])
@@ -174,8 +181,15 @@ class CheckpointCache:
             except OSError as error:
                 log.warning("%s can not be removed: %s", self._folder / name, error.strerror)
 
+    def _read(self, name: str, bytes_max: int) -> bytes | None:
+        """What `_write` was given under this name, or None."""
+        data = _read(self._folder / name, bytes_max + self._overhead_bytes)
+        return data if data is None or self._seal is None else self._seal.open(data, name)
+
     def _write(self, name: str, data: bytes) -> None:
         """Replace a file in one step, mode 0600. Not synced: what a power cut tears, its digest tells."""
+        if self._seal is not None:
+            data = self._seal.close(data, name)
         beside = self._folder / f"{name}.part"
         try:
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -195,13 +209,14 @@ class CheckpointCache:
         found: list[tuple[int, Kept, int]] = []
         whole: set[str] = set()
         for name, status in files.items():
-            note = _read(self._folder / name, NOTE_BYTES_MAX) if name.endswith(NOTE_ENDING) else None
+            note = self._read(name, NOTE_BYTES_MAX) if name.endswith(NOTE_ENDING) else None
             kept = _unsealed(note) if note is not None else None
             if note is None or kept is None or name != kept.entry.digest + NOTE_ENDING:
                 continue
             data = files.get(kept.entry.digest)
-            if data is not None and data.st_size == kept.entry.size:
-                found.append((status.st_mtime_ns, kept, data.st_size + len(note) + NOTE_SLACK_BYTES))
+            if data is not None and data.st_size == kept.entry.size + self._overhead_bytes:
+                size_bytes = data.st_size + len(note) + self._overhead_bytes + NOTE_SLACK_BYTES
+                found.append((status.st_mtime_ns, kept, size_bytes))
                 whole |= {name, kept.entry.digest}
         for name in files.keys() - whole:
             try:

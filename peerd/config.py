@@ -7,6 +7,7 @@ Never here: reading or writing a node's state (`store.py`), or what the daemon d
 import fcntl
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,9 +98,21 @@ def home() -> Path:
 
 
 def make_home(folder: Path) -> Path:
-    """Make the folder for its owner's eyes alone. LocalError if that can not be."""
+    """Make the folder for its owner's eyes alone. LocalError if that can not be, or if others could change it.
+
+    One that others may only look into is closed: every file in it was for its owner alone. Where they may write, keys
+    could have been put in place of ours, and closing it now would hide that.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid != os.geteuid():
+            raise LocalError(f"{folder} belongs to another user (uid {found.st_uid}); run peerd as its owner.")
+        if found.st_mode & 0o022:
+            raise LocalError(
+                f"{folder} can be written by others (mode {stat.S_IMODE(found.st_mode):o}); see that the keys in it "
+                f"are yours, and run `chmod 700 {folder}`."
+            )
         folder.chmod(0o700)
     except OSError as error:
         raise LocalError(

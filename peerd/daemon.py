@@ -37,6 +37,7 @@ from peerd.engine.process import EngineConfig, ProcessEngine
 from peerd.engine.toy import ToyEngine
 from peerd.hands import DaemonHands
 from peerd.models.registry import Model, Registry
+from peerd.network import sealing_key
 from peerd.network.addresses import AddressBook
 from peerd.network.discovery import Discovery
 from peerd.network.identity import Identity
@@ -48,6 +49,7 @@ from peerd.outbox import Outbox
 from peerd.planning.allowance import Allowance
 from peerd.reception import Reception
 from peerd.runtime import Runtime, boot_time_s, looked_after
+from peerd.sealing import Seal
 from peerd.store import Store
 from peerd.works import Works
 from peerd_protocol.coordination import origin
@@ -116,7 +118,8 @@ async def _composed(
     """Everything plugged together and running; closed in the opposite order."""
     async with contextlib.AsyncExitStack() as closing:
         name = options.name or settings.node.name or config.host_name()
-        store = Store(home)
+        seal = Seal(sealing_key.load_or_make(home))
+        store = Store(home, seal)
         closing.callback(store.close)
         identity = Identity.load_or_make(home)
         roster = Roster.load_or_found(home, identity, name)
@@ -161,7 +164,7 @@ async def _composed(
         for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
             board.open_page(request)
         outbox = Outbox(store, registry, home / "pictures")
-        cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max)
+        cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
         runtime.post(CacheChanged(cache.entries()))
 
         def hear(sender: NodeId, message: AnyMessage) -> None:

@@ -85,6 +85,15 @@ class StateFile:
                     raise self._sentence(error) from error
                 raise
 
+    def rewrite(self) -> None:
+        """Write the whole file anew, so that nothing is left of what was replaced."""
+        with self._lock:
+            try:
+                self._base.execute("VACUUM")
+                self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                raise self._sentence(error) from error
+
     def _base_in_transaction(self) -> bool:
         try:
             return self._base.in_transaction

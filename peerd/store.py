@@ -1,7 +1,8 @@
 """What a node keeps on disk, in one SQLite file: its memory, its results, its promises, its paces and folders.
 
-Each call is one short transaction that is on disk when it returns. Never here: what the values mean, the pictures
-themselves, or how the file survives (`state_file`).
+Each call is one short transaction that is on disk when it returns. What may hold words of a prompt or a latent (the
+memory, and what plans say) is sealed. Never here: what the values mean, the pictures themselves, or how the file
+survives (`state_file`).
 """
 
 import sqlite3
@@ -11,13 +12,17 @@ from typing import assert_never
 
 import msgspec
 
+from peerd.sealing import Seal, is_sealed
 from peerd.state_file import StateFile
 from peerd_protocol.actions import Forget, Predict, Remember
+from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import GroupId, RequestId
 from peerd_protocol.plan import Forecast, GroupPlan
 
 FILE_NAME = "state.sqlite"
 VERSION = 4
+PLAN_PLACE = "plan/"
+"""Before a group's name, where a plan of it is sealed."""
 PROMISES_KEPT_MAX = 10_000
 """Promises and outcomes beyond this many go, the oldest first."""
 RESULTS_KEPT_MAX = 50_000
@@ -106,9 +111,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Store:
     """One node's file. Safe from several threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open or make the file in `folder`. LocalError in one sentence if it is damaged or can not be written."""
-        self._file = StateFile(folder / FILE_NAME, _TABLES, VERSION, _UPGRADES)
+    def __init__(self, folder: Path, seal: Seal | None = None) -> None:
+        """Open or make the file in `folder`. LocalError in one sentence if it is damaged or can not be written.
+
+        With a seal, what an earlier version left unsealed is sealed now, and the open bytes are overwritten.
+        """
+        self._seal, self._path = seal, folder / FILE_NAME
+        self._file = StateFile(self._path, _TABLES, VERSION, _UPGRADES)
+        if seal is not None:
+            self._seal_what_is_open()
 
     def close(self) -> None:
         self._file.close()
@@ -121,18 +132,19 @@ class Store:
             for action in batch:
                 match action:
                     case Remember(key, value):
-                        base.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (key, value))
+                        base.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (key, self._closed(value, key)))
                     case Forget(key):
                         base.execute("DELETE FROM memory WHERE key = ?", (key,))
                     case Predict(plan):
-                        _predict(base, plan)
+                        self._predict(base, plan)
                     case _:
                         assert_never(action)
 
     def recall(self) -> dict[str, bytes]:
         """Everything remembered and not forgotten."""
         with self._file.transaction() as base:
-            return {key: bytes(value) for key, value in base.execute("SELECT key, value FROM memory ORDER BY key")}
+            rows = base.execute("SELECT key, value FROM memory ORDER BY key").fetchall()
+        return {key: self._opened(bytes(value), key) for key, value in rows}
 
     # ---- results -------------------------------------------------------------------------------------------
 
@@ -170,8 +182,8 @@ class Store:
     def promises(self) -> list[GroupPlan]:
         """All kept promises, the oldest first, without the members' prompts."""
         with self._file.transaction() as base:
-            rows = base.execute("SELECT plan FROM promises ORDER BY number").fetchall()
-        return [msgspec.json.decode(plan, type=GroupPlan) for (plan,) in rows]
+            rows = base.execute("SELECT group_id, plan FROM promises ORDER BY number").fetchall()
+        return [self._plan(plan, group) for group, plan in rows]
 
     def promise(self, group: GroupId) -> Forecast | None:
         """What the last attempt at this group promised."""
@@ -179,7 +191,7 @@ class Store:
             row = base.execute(
                 "SELECT plan FROM promises WHERE group_id = ? ORDER BY number DESC LIMIT 1", (group,)
             ).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=GroupPlan).forecast
+        return None if row is None else self._plan(row[0], group).forecast
 
     def turned_out(self, outcome: Outcome) -> None:
         """Record how a request went; the first record stays."""
@@ -221,15 +233,50 @@ class Store:
             base.execute("DELETE FROM folders")
             base.executemany("INSERT INTO folders (name) VALUES (?)", [(name,) for name in names])
 
+    # ---- what is sealed ------------------------------------------------------------------------------------
 
-def _predict(base: sqlite3.Connection, plan: GroupPlan) -> None:
-    """Record what a plan promises. Prompts are left out: the leader need not keep other people's words."""
-    bare = msgspec.structs.replace(plan, assignments=())
-    base.execute(
-        "INSERT OR REPLACE INTO promises (group_id, attempt, plan) VALUES (?, ?, ?)",
-        (plan.group, msgspec.json.encode(plan.attempt), msgspec.json.encode(bare)),
-    )
-    base.execute("DELETE FROM promises WHERE number <= (SELECT max(number) FROM promises) - ?", (PROMISES_KEPT_MAX,))
+    def _predict(self, base: sqlite3.Connection, plan: GroupPlan) -> None:
+        """Record what a plan promises. Prompts are left out: the leader need not keep other people's words."""
+        bare = msgspec.json.encode(msgspec.structs.replace(plan, assignments=()))
+        base.execute(
+            "INSERT OR REPLACE INTO promises (group_id, attempt, plan) VALUES (?, ?, ?)",
+            (plan.group, msgspec.json.encode(plan.attempt), self._closed(bare, PLAN_PLACE + plan.group)),
+        )
+        base.execute(
+            "DELETE FROM promises WHERE number <= (SELECT max(number) FROM promises) - ?", (PROMISES_KEPT_MAX,)
+        )
+
+    def _plan(self, value: bytes, group: GroupId) -> GroupPlan:
+        return msgspec.json.decode(self._opened(bytes(value), PLAN_PLACE + group), type=GroupPlan)
+
+    def _closed(self, value: bytes, place: str) -> bytes:
+        return value if self._seal is None else self._seal.close(value, place)
+
+    def _opened(self, value: bytes, place: str) -> bytes:
+        if self._seal is None:
+            return value
+        opened = self._seal.open(value, place)
+        if opened is None:
+            raise LocalError(
+                f"{self._path} was sealed with another key than sealing.key beside it; put that key back, or move "
+                f"{self._path} away to start without what it holds."
+            )
+        return opened
+
+    def _seal_what_is_open(self) -> None:
+        with self._file.transaction() as base:
+            memory = base.execute("SELECT key, value FROM memory").fetchall()
+            plans = base.execute("SELECT number, group_id, plan FROM promises").fetchall()
+            open_memory = [(self._closed(bytes(value), key), key) for key, value in memory if not is_sealed(value)]
+            open_plans = [
+                (self._closed(bytes(plan), PLAN_PLACE + group), number)
+                for number, group, plan in plans
+                if not is_sealed(plan)
+            ]
+            base.executemany("UPDATE memory SET value = ? WHERE key = ?", open_memory)
+            base.executemany("UPDATE promises SET plan = ? WHERE number = ?", open_plans)
+        if open_memory or open_plans:
+            self._file.rewrite()
 
 
 def _result(base: sqlite3.Connection, request: RequestId) -> Result | None:
