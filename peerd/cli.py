@@ -87,6 +87,9 @@ def peers(as_json: Json = False) -> None:
 @app.command()
 def invite(
     minutes: Annotated[float, typer.Option(metavar="M", help="How long the door stays open, at most 10.")] = 10.0,
+    guest: Annotated[
+        bool, typer.Option("--guest", help="It may ask for pictures, and neither run steps nor lead.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -94,16 +97,47 @@ def invite(
     from peerd.commands import output
     from peerd.commands.pairing import invite as run_invite
 
-    _exit(output.run(lambda: run_invite(minutes, yes, as_json), as_json))
+    _exit(output.run(lambda: run_invite(minutes, guest, yes, as_json), as_json))
 
 
 @app.command()
-def join(token: Annotated[str, typer.Argument(metavar="TOKEN")], yes: Yes = False, as_json: Json = False) -> None:
-    """Join the cluster that made TOKEN."""
+def join(
+    token: Annotated[str | None, typer.Argument(metavar="[TOKEN]")] = None,
+    token_file: Annotated[Path | None, typer.Option("--token-file", metavar="FILE", help="Read it from FILE.")] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Join the cluster that made TOKEN, which may also stand in a file or in PEERD_TOKEN."""
     from peerd.commands import output
     from peerd.commands.pairing import join as run_join
 
-    _exit(output.run(lambda: run_join(token, yes, as_json), as_json))
+    _exit(output.run(lambda: run_join(token, token_file, yes, as_json), as_json))
+
+
+@app.command()
+def revoke(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its name, its id, or how the id begins.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Shut a device out of the cluster, for ever."""
+    from peerd.commands import output
+    from peerd.commands.parting import revoke as run_revoke
+
+    _exit(output.run(lambda: run_revoke(device, yes, as_json), as_json))
+
+
+@app.command()
+def leave(
+    abandon: Annotated[bool, typer.Option("--abandon", help="Even if nobody could let others in any more.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Leave the cluster; this node is alone then, and may join another."""
+    from peerd.commands import output
+    from peerd.commands.parting import leave as run_leave
+
+    _exit(output.run(lambda: run_leave(abandon, yes, as_json), as_json))
 
 
 @app.command()

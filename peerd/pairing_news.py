@@ -22,6 +22,13 @@ class Knocked(msgspec.Struct, frozen=True, kw_only=True, tag="knocked", tag_fiel
     words: str
 
 
+class WrongTry(msgspec.Struct, frozen=True, kw_only=True, tag="wrong_try", tag_field="is"):
+    """Somebody knocked without the token's secret; after `allowed` of them the window closes."""
+
+    number: int
+    allowed: int
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined", tag_field="is"):
     name: str
     id: NodeId
@@ -31,5 +38,5 @@ class PairingFailed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag
     reason: str
 
 
-PairingNews = TokenMade | Knocked | Joined | PairingFailed
+PairingNews = TokenMade | Knocked | WrongTry | Joined | PairingFailed
 Approve = Callable[[Knocked], Awaitable[bool]]

@@ -32,16 +32,22 @@ from peerd.runtime import Runtime, looked_after
 from peerd.track_record import LAST, track_record
 from peerd.wishes import request_of
 from peerd.works import Works
-from peerd_protocol.errors import PeerdError
+from peerd_protocol.certificates import ALL_ROLES
+from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.events import Asked, CacheChanged, Cancelled, RosterChanged
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.membership import Status
+from peerd_protocol.messages import RosterShare
 from peerd_protocol.notices import AnyNotice
+from peerd_protocol.pairing import readable
 from peerd_protocol.plan import Request, announced
+from peerd_protocol.roles import GUEST
 from peerd_protocol.schedulers import calls_per_run
 
 log = logging.getLogger("peerd.reception")
 
+GOODBYE_S = 0.2
+"""A goodbye leaves in a millisecond; the channels are cut after this."""
 EMBED_S_MAX = 1.0
 """Embedding takes milliseconds on a warm engine that is free; a busy one isn't waited for, words decide then."""
 
@@ -173,11 +179,12 @@ class Reception:
             engine=profile.engine if profile else False,
             leader=member == node.leader,
             me=me,
+            roles=certificate.roles if (certificate := self.roster.member(member)) is not None else (),
         )
 
     def _name_of(self, member: NodeId) -> str:
         certificate = self.roster.member(member)
-        return certificate.name if certificate is not None else member[:8]
+        return readable(certificate.name) if certificate is not None else member[:8]
 
     # ---- kept checkpoints ----------------------------------------------------------------------------------
 
@@ -196,11 +203,37 @@ class Reception:
 
     # ---- letting others in ---------------------------------------------------------------------------------
 
-    def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
-        return self._watch(self.pairing.invite(minutes, approve))
+    def invite(self, minutes: float, approve: Approve, guest: bool = False) -> AsyncIterator[PairingNews]:
+        return self._watch(self.pairing.invite(minutes, approve, GUEST if guest else ALL_ROLES))
 
     def join(self, token: str, approve: Approve) -> AsyncIterator[PairingNews]:
         return self._watch(self.pairing.join(token, approve))
+
+    async def revoke(self, device: str) -> tuple[NodeId, str, int]:
+        """Everyone that is reached hears of it now; the others with the next heartbeat of anyone who has."""
+        node = self.roster.find(device)
+        name = self._name_of(node)
+        self.roster.revoke(node)
+        share = RosterShare(certificates=self.roster.certificates, revocations=self.roster.revocations)
+        told = sum(self.transport.send(peer, share) for peer in self.transport.connected)
+        self.runtime.post(self.roster_changed())
+        return node, name, told
+
+    async def leave(self, abandon: bool) -> None:
+        """What was kept there is forgotten with it: those prompts were shared with others."""
+        if self.roster.is_admin and not self.roster.alone and not abandon:
+            raise LocalError(
+                "This node keeps the cluster's root key: when it leaves, nobody can let others in or shut them out any "
+                "more. Say so with --abandon if that is meant."
+            )
+        peers = tuple(self.transport.connected)
+        self.roster.leave(self.name)
+        await self.clear_cache()
+        for peer in peers:
+            self.transport.say_goodbye(peer)
+        await asyncio.sleep(GOODBYE_S)
+        self.transport.forget_addresses()
+        self.runtime.post(self.roster_changed())
 
     async def _watch(self, pairing: AsyncGenerator[PairingNews, None]) -> AsyncIterator[PairingNews]:
         """Pass the news on; whoever joined is a member for the node, the transport and discovery first.

@@ -27,7 +27,10 @@ from peerd.api.wire import (
     Cleared,
     InviteAsked,
     JoinAsked,
+    LeaveAsked,
     PlanAsked,
+    RevokeAsked,
+    Revoked,
     Submitted,
     Trouble,
 )
@@ -82,10 +85,21 @@ class Api:
         return _json(Cleared(count=await self._desk.clear_cache()))
 
     async def invite(self, request: Request) -> Lines:
-        minutes = (await _body(request, InviteAsked)).minutes
+        asked = await _body(request, InviteAsked)
+        minutes, guest = asked.minutes, asked.guest
         if not 0 < minutes <= INVITE_MINUTES_MAX:
             raise LocalError(f"An invitation lasts more than 0 and at most {INVITE_MINUTES_MAX:g} minutes.")
-        return await self._stream(pairing_lines(lambda approve: self._desk.invite(minutes, approve), self._questions))
+        return await self._stream(
+            pairing_lines(lambda approve: self._desk.invite(minutes, approve, guest), self._questions)
+        )
+
+    async def revoke(self, request: Request) -> Response:
+        node, name, told = await self._desk.revoke((await _body(request, RevokeAsked)).device)
+        return _json(Revoked(name=name, id=node, told=told))
+
+    async def leave(self, request: Request) -> Response:
+        await self._desk.leave((await _body(request, LeaveAsked)).abandon)
+        return Response(status_code=204)
 
     async def join(self, request: Request) -> Lines:
         token = (await _body(request, JoinAsked)).token
@@ -114,6 +128,8 @@ def make_app(desk: Desk, closing: asyncio.Event) -> Starlette:
             _route("/v1/cache", api.clear_cache, "DELETE"),
             _route("/v1/invite", api.invite, "POST"),
             _route("/v1/join", api.join, "POST"),
+            _route("/v1/revoke", api.revoke, "POST"),
+            _route("/v1/leave", api.leave, "POST"),
             _route("/v1/pairing/{id}", api.answer, "POST"),
         ],
         exception_handlers={HTTPException: _sentence},

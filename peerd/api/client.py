@@ -25,8 +25,11 @@ from peerd.api.wire import (
     Cleared,
     InviteAsked,
     JoinAsked,
+    LeaveAsked,
     PairingLine,
     PlanAsked,
+    RevokeAsked,
+    Revoked,
     Submitted,
     Trouble,
 )
@@ -82,9 +85,15 @@ class Client:
         """How many kept checkpoints were removed."""
         return msgspec.json.decode(self._call("DELETE", "/v1/cache"), type=Cleared).count
 
-    def invite(self, minutes: float = 10.0) -> Generator[PairingLine, None, None]:
+    def invite(self, minutes: float = 10.0, guest: bool = False) -> Generator[PairingLine, None, None]:
         """Open a join window; closing the generator closes it. Answer each `Asking` with `answer`."""
-        return self._lines("POST", "/v1/invite", InviteAsked(minutes=minutes), _pairing_decoder())
+        return self._lines("POST", "/v1/invite", InviteAsked(minutes=minutes, guest=guest), _pairing_decoder())
+
+    def revoke(self, device: str) -> Revoked:
+        return msgspec.json.decode(self._call("POST", "/v1/revoke", RevokeAsked(device=device)), type=Revoked)
+
+    def leave(self, abandon: bool = False) -> None:
+        self._call("POST", "/v1/leave", LeaveAsked(abandon=abandon))
 
     def join(self, token: str) -> Generator[PairingLine, None, None]:
         return self._lines("POST", "/v1/join", JoinAsked(token=token), _pairing_decoder())

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from peerd.pairing_news import Approve, PairingNews
+from peerd_protocol.certificates import ALL_ROLES
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.notices import AnyNotice
 from peerd_protocol.plan import Quality, Share
@@ -56,6 +57,8 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     engine: bool
     leader: bool
     me: bool
+    roles: tuple[str, ...] = ALL_ROLES
+    """What its certificate lets it do; a guest's is "ask" alone."""
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +128,15 @@ class Desk(Protocol):
         """Remove all kept checkpoints, and tell the leader; how many there were."""
         ...
 
-    def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+    async def revoke(self, device: str) -> tuple[NodeId, str, int]:
+        """Shut a member out for ever: its id, its name, and how many members were told. LocalError: not here."""
+        ...
+
+    async def leave(self, abandon: bool) -> None:
+        """Leave the cluster and be alone. LocalError: alone already, or the last who may let others in."""
+        ...
+
+    def invite(self, minutes: float, approve: Approve, guest: bool = False) -> AsyncIterator[PairingNews]:
         """Open one join window; ends after `Joined` or `PairingFailed`. Closing the iterator closes the window."""
         ...
 

@@ -6,8 +6,8 @@ Bytes are base64 in JSON, as msgspec writes them. Never here: HTTP, or what is d
 import msgspec
 
 from peerd.api.desk import Wish
-from peerd.pairing_news import Joined, PairingFailed, TokenMade
-from peerd_protocol.ids import RequestId
+from peerd.pairing_news import Joined, PairingFailed, TokenMade, WrongTry
+from peerd_protocol.ids import NodeId, RequestId
 
 BODY_BYTES_MAX = 512 * 1024
 """A plan of 32 wishes with prompts of 2,000 characters, four bytes each, and room for the rest."""
@@ -39,6 +39,28 @@ class PlanAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class InviteAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     minutes: float = 10.0
+    guest: bool = False
+    """Whoever is let in may ask for pictures and nothing else."""
+
+
+class RevokeAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`device`: a member's name, its id, or the beginning of that."""
+
+    device: str
+
+
+class Revoked(msgspec.Struct, frozen=True, kw_only=True):
+    """Who was shut out, and how many members heard of it at once."""
+
+    name: str
+    id: NodeId
+    told: int
+
+
+class LeaveAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`abandon`: leave even though this node alone may let others in, or shut them out."""
+
+    abandon: bool = False
 
 
 class JoinAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,4 +87,4 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
-PairingLine = TokenMade | Asking | Joined | PairingFailed
+PairingLine = TokenMade | Asking | WrongTry | Joined | PairingFailed

@@ -3,8 +3,10 @@
 Never here: tokens, keys or words; the daemons make them.
 """
 
+import os
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, assert_never
 
 from rich.console import Console
@@ -15,21 +17,47 @@ from peerd import config
 from peerd.api.client import Client
 from peerd.api.wire import Asking, PairingLine
 from peerd.commands.output import DONE, FAILED, UsageError, notes, print_json, say_error, screen
-from peerd.pairing_news import Joined, PairingFailed, TokenMade
+from peerd.pairing_news import Joined, PairingFailed, TokenMade, WrongTry
+
+TOKEN_VARIABLE = "PEERD_TOKEN"
+TOKEN_BYTES_MAX = 4_096
 
 
-def invite(minutes: float, yes: bool, as_json: bool) -> int:
+def invite(minutes: float, guest: bool, yes: bool, as_json: bool) -> int:
     if not 0 < minutes <= 10:
         raise UsageError(f"--minutes is more than 0 and at most 10; {minutes:g} is not.")
     client = Client(config.home())
-    return _Talk(client, yes, as_json).hold(client.invite(minutes))
+    return _Talk(client, yes, as_json).hold(client.invite(minutes, guest))
 
 
-def join(token: str, yes: bool, as_json: bool) -> int:
-    if not token.strip():
+def join(token: str | None, token_file: Path | None, yes: bool, as_json: bool) -> int:
+    words = _token(token, token_file)
+    if not words:
         raise UsageError("The token is empty; copy it from `peerd invite` on the other device.")
     client = Client(config.home())
-    return _Talk(client, yes, as_json).hold(client.join(token.strip()))
+    return _Talk(client, yes, as_json).hold(client.join(words))
+
+
+def _token(token: str | None, file: Path | None) -> str:
+    """From the command, a file, or the environment: other users of a device can read a command's words."""
+    if token is not None and file is not None:
+        raise UsageError("Give the token or --token-file, not both.")
+    if token is not None:
+        return token.strip()
+    if file is None:
+        found = os.environ.get(TOKEN_VARIABLE, "")
+        if not found.strip():
+            raise UsageError(f"Which token? Give TOKEN, --token-file FILE, or {TOKEN_VARIABLE} in the environment.")
+        return found.strip()
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            text = opened.read(TOKEN_BYTES_MAX).decode("ascii", "replace")
+    except OSError as error:
+        raise UsageError(f"--token-file {file} can not be read: {error.strerror}.") from error
+    if mode & 0o077:
+        raise UsageError(f"{file} is open to other users, who could join in your place; run `chmod 600 {file}`.")
+    return text.strip()
 
 
 class _Talk:
@@ -62,6 +90,12 @@ class _Talk:
                 self._screen.print(Text.assemble((name, "bold"), " is there. The check words on both devices are:"))
                 self._screen.print(Panel.fit(Text(words, style="bold"), padding=(0, 2)))
                 self._client.answer(line, self._yes or self._ask())
+                return None
+            case WrongTry(number=number, allowed=allowed):
+                self._tell({"wrong_try": number, "allowed": allowed})
+                self._screen.print(
+                    Text(f"! Somebody tried to join with a wrong token ({number} of {allowed}).", style="bold red")
+                )
                 return None
             case Joined(name=name, id=node):
                 self._tell({"joined": name, "id": node})

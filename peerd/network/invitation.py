@@ -19,7 +19,7 @@ import msgspec
 from peerd.network.identity import Identity, new_curve_keys
 from peerd.network.join_line import Heard, JoinLine
 from peerd.network.roster import Roster
-from peerd_protocol.certificates import ALL_ROLES, device_id
+from peerd_protocol.certificates import ALL_ROLES, Role, device_id
 from peerd_protocol.errors import FrameError, LocalError, PeerdError, RemoteError
 from peerd_protocol.ids import NodeId
 from peerd_protocol.pairing import (
@@ -74,10 +74,14 @@ class Invitation:
         dial_port: int,
         listen_host: str,
         approve: Approve,
+        roles: tuple[Role, ...] = ALL_ROLES,
     ) -> None:
         roster.must_be_admin()
         self._identity, self._roster, self._name, self._approve = identity, roster, name, approve
         self._hosts, self._dial_port = tuple(hosts), dial_port
+        self._roles = roles
+        self.wrong_tries: asyncio.Queue[int] = asyncio.Queue()
+        """The number of each, for the person to hear; a window has at most `KNOCKS_MAX` keys to try with."""
         self._keys_seen: set[bytes] = set()
         self._closed_because = ""
         self._wrong_tries = 0
@@ -169,6 +173,8 @@ class Invitation:
     def _count_wrong_try(self) -> None:
         self._wrong_tries += 1
         log.warning("pairing: wrong try %d of %d", self._wrong_tries, WRONG_TRIES_MAX)
+        if self._wrong_tries <= WRONG_TRIES_MAX:
+            self.wrong_tries.put_nowait(self._wrong_tries)
         if self._wrong_tries >= WRONG_TRIES_MAX and not self._closed_because:
             self._closed_because = "This invitation was closed after three wrong tries; ask for a new one."
             self._fail(RemoteError("Three wrong tries: somebody may be guessing. The invitation is closed."))
@@ -204,7 +210,7 @@ class Invitation:
                 raise LocalError("The inviting side said no.")
             if not await self._confirmed:
                 raise RemoteError(f"{request.name} said no.")
-        self._roster.admit(request.device_key, request.curve_key, request.key_bind, request.name, ALL_ROLES)
+        self._roster.admit(request.device_key, request.curve_key, request.key_bind, request.name, self._roles)
         grant = JoinGrant(
             certificates=self._roster.certificates,
             revocations=self._roster.revocations,

@@ -5,6 +5,7 @@ wait has an end. Never here: HTTP, terminals, or what the proofs are made of.
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import AsyncGenerator
@@ -14,12 +15,12 @@ import msgspec
 
 from peerd.network.identity import Identity
 from peerd.network.interfaces import reachable_hosts
-from peerd.network.invitation import APPROVAL_S_MAX, MINUTES_MAX, Invitation
+from peerd.network.invitation import APPROVAL_S_MAX, MINUTES_MAX, WRONG_TRIES_MAX, Invitation
 from peerd.network.join_line import JoinLine
 from peerd.network.roster import ClusterKeys, Roster
-from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
+from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade, WrongTry
 from peerd_protocol.bounds import NAME_CHARS_MAX
-from peerd_protocol.certificates import device_id
+from peerd_protocol.certificates import ALL_ROLES, Role, device_id
 from peerd_protocol.errors import FrameError, LocalError, PeerdError, RemoteError
 from peerd_protocol.ids import NodeId
 from peerd_protocol.pairing import (
@@ -76,8 +77,13 @@ class Pairing:
         self._name = readable(name[:NAME_CHARS_MAX])
         self._open: dict[Invitation, asyncio.Task[None] | None] = {}
 
-    async def invite(self, minutes: float, approve: Approve) -> AsyncGenerator[PairingNews, None]:
-        """Open a window: `TokenMade`, then `Joined` or `PairingFailed`. Raises LocalError if this node may not."""
+    async def invite(
+        self, minutes: float, approve: Approve, roles: tuple[Role, ...] = ALL_ROLES
+    ) -> AsyncGenerator[PairingNews, None]:
+        """Open a window: `TokenMade`, a `WrongTry` for each, then `Joined` or `PairingFailed`.
+
+        Raises LocalError if this node may not.
+        """
         if not 0 < minutes <= MINUTES_MAX:
             raise LocalError(f"An invitation lasts up to {MINUTES_MAX:g} minutes; {minutes:g} were asked for.")
         self._roster.must_be_admin()
@@ -91,12 +97,17 @@ class Pairing:
             self._transport.control_port,
             self._transport.host,
             lambda name, words: approve(Knocked(name=name, words=words)),
+            roles,
         )
         self._open[invitation] = None
         try:
             yield TokenMade(token=invitation.token.text(), minutes=minutes)
+            outcome = asyncio.get_running_loop().create_task(invitation.outcome(minutes), name="peerd invitation's end")
+            async with contextlib.aclosing(_wrong_tries(invitation, outcome)) as tries:
+                async for number in tries:
+                    yield WrongTry(number=number, allowed=WRONG_TRIES_MAX)
             try:
-                node, name = await invitation.outcome(minutes)
+                node, name = outcome.result()
             except PeerdError as error:
                 self._let_linger(invitation)
                 yield PairingFailed(reason=str(error))
@@ -198,6 +209,24 @@ class Pairing:
         for known in dict.fromkeys((*grant.hosts, host)):  # the last one worked a moment ago, so it is tried first
             self._transport.dial(known, grant.port, inviter)
         return Joined(name=offer.name, id=inviter)
+
+
+async def _wrong_tries(
+    invitation: Invitation, outcome: "asyncio.Task[tuple[NodeId, str]]"
+) -> AsyncGenerator[int, None]:
+    """Each wrong try until the window has closed. Leaving it ends the wait for the outcome."""
+    another: asyncio.Task[int] | None = None
+    try:
+        while True:
+            another = asyncio.get_running_loop().create_task(invitation.wrong_tries.get())
+            await asyncio.wait([another, outcome], return_when=asyncio.FIRST_COMPLETED)
+            if not another.done():
+                return
+            yield another.result()
+    finally:
+        if another is not None:
+            another.cancel()
+        outcome.cancel()
 
 
 async def _expect(line: JoinLine, kind: type[_Answer], seconds: float) -> _Answer:

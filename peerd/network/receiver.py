@@ -21,6 +21,7 @@ from peerd_protocol import codec
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.ids import NodeId
 from peerd_protocol.messages import AnyMessage, Chunk, Hello
+from peerd_protocol.roles import may_say
 from peerd_protocol.sequence import HEADER_BYTES, Hearing, read_header
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ class Receiver:
 
     def _hear(self, parts: list[zmq.Frame]) -> None:
         sender = NodeId(_name_in(parts))
-        if self._roster.member(sender) is None:
+        member = self._roster.member(sender)
+        if member is None:
             return self._count("not a member", sender)
         if len(parts) != 1:  # MAXMSGSIZE bounds each part, nothing in libzmq their number: a member could fill memory
             return self._count("wrong number of parts", f"{sender} sent {len(parts)}")
@@ -118,6 +120,8 @@ class Receiver:
                 return None
         elif isinstance(message, Chunk) != (self.lane is Lane.BULK):
             return self._count("wrong lane", f"{type(message).__name__} from {sender}")
+        if not may_say(member.roles, message):
+            return self._count("beyond its roles", f"{type(message).__name__} from {sender}")
         self.counts["messages"] += 1
         self._deliver(sender, str(parts[0].get("Peer-Address")), message)
         return None

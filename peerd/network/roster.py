@@ -21,6 +21,7 @@ from peerd.network.secret_files import FILE_BYTES_MAX, damaged, read_secret, wri
 from peerd_protocol.bounds import CERTIFICATES_MAX, NAME_CHARS_MAX
 from peerd_protocol.certificates import (
     ALL_ROLES,
+    ID_BLOCK,
     Key,
     MemberCertificate,
     Revocation,
@@ -189,6 +190,24 @@ class Roster:
         if node == self._me.node:
             raise LocalError("This node keeps the root key and can not revoke itself.")
         self.merge([], [_sign(root, Revocation(cluster=self.cluster, node=node), revocation_bytes)])
+
+    def find(self, device: str) -> NodeId:
+        """The member that a person means by a name, an id, or the beginning of one. Raises LocalError."""
+        plain = device.strip().upper().replace("-", "")
+        named = [node for node, member in self._members.items() if member.name == device.strip()]
+        begun = [node for node in self._members if len(plain) >= ID_BLOCK and node.replace("-", "").startswith(plain)]
+        found = sorted({*named, *begun})
+        if not found:
+            raise LocalError(f"No member is called {device!r}, or has an id that begins so; see `peerd peers --json`.")
+        if len(found) > 1:
+            raise LocalError(f"{len(found)} members are called {device!r}; give the id: {', '.join(found)}.")
+        return found[0]
+
+    def leave(self, name: str) -> None:
+        """Forget the cluster, and found one with this node alone. Raises LocalError if it is alone already."""
+        if self.alone:
+            raise LocalError("This node is in no cluster with others; there is nothing to leave.")
+        self._replace(_found(self._me, name[:NAME_CHARS_MAX]))
 
     def adopt(self, keys: ClusterKeys, certificates: Iterable[bytes], revocations: Iterable[bytes]) -> None:
         """Replace this node's own one-member cluster by the one it was let into, in one step."""

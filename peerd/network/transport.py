@@ -26,7 +26,8 @@ from peerd_protocol import codec
 from peerd_protocol.bounds import PORT_MAX
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId
-from peerd_protocol.messages import AnyMessage, Chunk, Hello
+from peerd_protocol.messages import AnyMessage, Chunk, Goodbye, Hello
+from peerd_protocol.roles import may_be_told
 
 log = logging.getLogger(__name__)
 
@@ -132,8 +133,11 @@ class Transport:
 
     def send(self, to: NodeId, message: AnyMessage) -> bool:
         """Say it, without waiting. False: not connected, too slow, or not a member; who needs it says it again."""
-        peer = self._peers.get(to)
-        if peer is None or self._roster.member(to) is None:
+        peer, member = self._peers.get(to), self._roster.member(to)
+        if peer is None or member is None:
+            return False
+        if not may_be_told(member.roles, message):
+            log.info("%s is not for %s, whose roles are %s", type(message).__name__, to, ", ".join(member.roles))
             return False
         try:
             frame = codec.encode(message)
@@ -141,6 +145,16 @@ class Transport:
             log.error("not sent to %s: %s", to, error)
             return False
         return peer.send(Lane.BULK if isinstance(message, Chunk) else Lane.CONTROL, frame)
+
+    def say_goodbye(self, node: NodeId) -> None:
+        """The last word to a peer that the roster may not name any more."""
+        if (peer := self._peers.get(node)) is not None:
+            peer.send(Lane.CONTROL, codec.encode(Goodbye()))
+
+    def forget_addresses(self) -> None:
+        """Where members of a cluster that this node has left were reached."""
+        if self._addresses is not None:
+            self._addresses.erase()
 
     def drop(self, node: NodeId) -> None:
         """Close the channels to a node that is revoked or gone. Only a new dial opens them again."""

@@ -294,7 +294,7 @@ class Node:
         now_s = self._now_s
         if sender != self.me and not isinstance(message, Hello) and not self._handshakes.hears(sender):
             return []
-        if (instead := self._guard.forbids(sender, message)) is not None:
+        if sender != self.me and (instead := self._guard.forbids(sender, message)) is not None:
             return instead
         match message:
             case Hello():

@@ -1,55 +1,95 @@
-"""Who may do what: the roles that the roster gives its members, and what follows for what they say.
+"""What a member's roles let it say and be told: {ask} asks, {execute} runs steps for others, {lead} plans and commands.
 
-A guest only asks. What it says of leading counts for nothing, nobody gives it another's work or words, and its pictures
-are made like everyone's. Never here: what a roster is (`certificates`), or a leader's fencing (`election`).
+Every side checks this for every frame, before it is anything but bytes and types: a member without a role does not get
+to lie about it. Never here: who is a member (the roster), or whether what is said makes sense now (the machines).
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import assert_never
 
 import msgspec
 
 from peerd_protocol.actions import Action, Warn
-from peerd_protocol.certificates import Role
+from peerd_protocol.certificates import ALL_ROLES, Role
 from peerd_protocol.ids import NodeId
 from peerd_protocol.membership import without_term
 from peerd_protocol.messages import (
     Answer,
     AnyMessage,
     BeginningFailed,
+    Bereft,
     CacheTold,
+    Chunk,
+    Fenced,
+    Goodbye,
     GroupEnded,
+    HandoffBegin,
+    HandoffDone,
+    HandoffGot,
     Heartbeat,
+    Hello,
+    LocalProgress,
     Offer,
     PlanTold,
     Preclaim,
+    PreclaimAnswer,
+    Progress,
+    RequestFailed,
     Resign,
+    RosterShare,
+    RosterWant,
     Standby,
+    StandDown,
     StandsBy,
     Submit,
+    Withdraw,
 )
 from peerd_protocol.profile import Profile
 
 Roles = Mapping[NodeId, frozenset[Role]]
 
-_NEEDED: Final[Mapping[type, Role]] = {
-    Submit: "ask",
-    Preclaim: "lead",
-    Resign: "lead",
-    Offer: "lead",
-    PlanTold: "lead",
-    Standby: "lead",
-    Answer: "execute",
-    StandsBy: "execute",
-    GroupEnded: "execute",
-    BeginningFailed: "execute",
-    CacheTold: "execute",
-}
-"""Everything else is said by everyone, or by those whom an attempt of a plan names for it."""
+GUEST: tuple[Role, ...] = ("ask",)
+"""May have pictures made, and nothing else."""
+
+
+def may_say(roles: Collection[Role], message: AnyMessage) -> bool:
+    """Whether a member with these roles may say this."""
+    match message:
+        case Heartbeat(leading=leading):
+            return not leading or "lead" in roles
+        case Preclaim() | Resign() | Offer() | PlanTold() | Standby() | BeginningFailed():
+            return "lead" in roles
+        case StandDown():
+            return "lead" in roles or "execute" in roles
+        case Answer() | Progress() | LocalProgress() | GroupEnded() | StandsBy() | CacheTold() | RequestFailed():
+            return "execute" in roles
+        case HandoffBegin(what=what):
+            return "execute" in roles or what == "checkpoint"  # its own half, for whoever goes on with it
+        case Submit() | Withdraw() | Bereft():
+            return "ask" in roles
+        case Hello() | Goodbye() | PreclaimAnswer() | Fenced() | RosterWant() | RosterShare():
+            return True
+        case Chunk() | HandoffGot() | HandoffDone():
+            return True
+        case _:
+            assert_never(message)
+
+
+def may_be_told(roles: Collection[Role], message: AnyMessage) -> bool:
+    """Whether a member with these roles may be told this: other people's words go to those who work with them alone."""
+    match message:
+        case Submit() | Bereft() | StandsBy() | CacheTold():
+            return "lead" in roles
+        case Offer() | Standby():
+            return "execute" in roles
+        case HandoffBegin(what=what):
+            return what not in ("spare", "branch") or "execute" in roles
+        case _:
+            return True
 
 
 class Guard:
-    """What each member may do. Until a roster has told, everyone may everything."""
+    """What this node lets each member do. Until a roster has told, everyone may everything."""
 
     def __init__(self) -> None:
         self._roles: Roles | None = None
@@ -61,15 +101,14 @@ class Guard:
         self._warned &= frozenset(roles)
 
     def may(self, node: NodeId, role: Role) -> bool:
-        return self._roles is None or role in self._roles.get(node, ())
+        return role in self._of(node)
 
     def forbids(self, sender: NodeId, message: AnyMessage) -> list[Action] | None:
         """None: the sender's roles allow it. Else what is done in the place of what it asks for."""
-        needed = _NEEDED.get(type(message))
-        if needed is None or self.may(sender, needed):
+        if may_say(self._of(sender), message):
             return None
         first, self._warned = sender not in self._warned, self._warned | {sender}
-        text = f"{sender} may not {needed} in this cluster and tried to ({type(message).__name__}); nothing came of it."
+        text = f"{sender} said what its roles in this cluster forbid ({type(message).__name__}); nothing came of it."
         return [Warn(text)] if first else []
 
     def heard(self, sender: NodeId, heartbeat: Heartbeat) -> Heartbeat:
@@ -79,3 +118,6 @@ class Guard:
     def profile(self, node: NodeId, profile: Profile) -> Profile:
         """A device as plans may use it: a guest runs its own steps, and never another's."""
         return profile if self.may(node, "execute") else msgspec.structs.replace(profile, offers=False)
+
+    def _of(self, node: NodeId) -> Collection[Role]:
+        return ALL_ROLES if self._roles is None else self._roles.get(node, ())

@@ -298,12 +298,48 @@ def test_invite_and_join_say_yes_beforehand_and_stream_their_news(daemon: Script
     invited = peerd(tmp_path, "invite", "--yes", "--json")
     assert invited.returncode == 0, invited.stderr
     news = [json.loads(line) for line in invited.stdout.splitlines()]
-    assert [next(iter(line)) for line in news] == ["token", "knocked", "joined"]
-    assert news[1]["words"] == "amber boat crane"
+    assert [next(iter(line)) for line in news] == ["token", "wrong_try", "knocked", "joined"]
+    assert news[2]["words"] == "amber boat crane"
     joined = peerd(tmp_path, "join", "TOKEN-1", "--yes")
     assert joined.returncode == 0
     assert "amber boat crane" in joined.stdout
     assert daemon.answers == [True, True]
+
+
+def test_a_guest_is_invited_as_one(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    assert peerd(tmp_path, "invite", "--guest", "--yes").returncode == 0
+    told = peerd(tmp_path, "invite", "--yes").stdout
+    assert daemon.guests == [True, False]
+    assert "Somebody tried to join with a wrong token (1 of 3)." in told
+
+
+def test_a_token_may_come_from_a_file_or_the_environment(
+    daemon: ScriptedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("TOKEN-1\n")
+    file.chmod(0o644)
+    open_file = peerd(tmp_path, "join", "--token-file", str(file), "--yes")
+    assert open_file.returncode == 2 and "is open to other users" in open_file.stderr
+    file.chmod(0o600)
+    assert peerd(tmp_path, "join", "--token-file", str(file), "--yes").returncode == 0
+    assert "PEERD_TOKEN" in peerd(tmp_path, "join", "--yes").stderr
+    assert peerd(tmp_path, "join", "TOKEN-1", "--token-file", str(file)).returncode == 2
+    monkeypatch.setenv("PEERD_TOKEN", "TOKEN-1")
+    assert peerd(tmp_path, "join", "--yes").returncode == 0
+    assert daemon.answers == [True, True]
+
+
+def test_revoke_and_leave_ask_back_where_nobody_said_yes(daemon: ScriptedDesk, tmp_path: Path) -> None:
+    assert "Nobody was shut out" in peerd(tmp_path, "revoke", "bob").stderr
+    assert answer(tmp_path, "revoke", "bob", "--yes") == {"revoked": "bob", "id": "BOB-ID", "told": 2}
+    assert "2 members heard of it at once" in peerd(tmp_path, "revoke", "bob", "--yes").stdout
+    assert "No member is called 'zoe'" in peerd(tmp_path, "revoke", "zoe", "--yes").stderr
+    assert peerd(tmp_path, "leave").returncode == 1
+    refused = peerd(tmp_path, "leave", "--yes")
+    assert refused.returncode == 1 and "--abandon" in refused.stderr and not daemon.left
+    assert answer(tmp_path, "leave", "--abandon", "--yes") == {"left": True}
+    assert daemon.left
 
 
 def test_nobody_at_the_keyboard_means_no(daemon: ScriptedDesk, tmp_path: Path) -> None:

@@ -1,18 +1,18 @@
 """A guest asks and gets its pictures; it never leads, hears nobody's words, and its claims count for nothing."""
 
 from peerd_protocol.actions import MakePlan
-from peerd_protocol.certificates import ALL_ROLES, Role
+from peerd_protocol.certificates import ALL_ROLES
 from peerd_protocol.election import Role as Standing
 from peerd_protocol.events import Draft, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
 from peerd_protocol.messages import CacheTold, Heartbeat, Preclaim, PreclaimAnswer, StandsBy
 from peerd_protocol.notices import Finished
 from peerd_protocol.profile import Profile
+from peerd_protocol.roles import GUEST
 from tests.protocol.little_world import LittleWorld, draft, picture_request
 from tests.protocol.samples import ENTRY, OFFER
 
 ANN, BOB, ZOE = NodeId("ann"), NodeId("bob"), NodeId("zoe")
-GUEST: tuple[Role, ...] = ("ask",)
 
 
 def a_house_with_a_guest(*names: str) -> LittleWorld:
@@ -84,7 +84,7 @@ def test_a_guest_is_warned_of_once() -> None:
         world.tell("bob", Received(ZOE, CacheTold(entries=(ENTRY,))))
     world.run(0.2)
     (warning,) = world["bob"].warnings
-    assert "zoe may not lead in this cluster" in warning
+    assert "zoe said what its roles in this cluster forbid (Preclaim)" in warning
 
 
 def test_plans_give_a_guest_nothing_of_others_and_begin_with_nothing_that_it_keeps() -> None:

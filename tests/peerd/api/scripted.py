@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from peerd.api.desk import CacheView, KeptView, MemberView, NodeView, Wish
-from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade
+from peerd.pairing_news import Approve, Joined, Knocked, PairingFailed, PairingNews, TokenMade, WrongTry
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.notices import (
@@ -88,6 +88,8 @@ class ScriptedDesk:
         self.follower_left = asyncio.Event()
         self.window_closed = asyncio.Event()
         self.answers: list[bool] = []
+        self.guests: list[bool] = []
+        self.left = False
         self.kept: tuple[KeptView, ...] = (KEPT,)
         self.accepts, self.asked = threading.Event(), threading.Event()
         self.accepts.set()
@@ -193,9 +195,21 @@ class ScriptedDesk:
         count, self.kept = len(self.kept), ()
         return count
 
-    async def invite(self, minutes: float, approve: Approve) -> AsyncIterator[PairingNews]:
+    async def revoke(self, device: str) -> tuple[NodeId, str, int]:
+        if device != "bob":
+            raise LocalError(f"No member is called {device!r}.")
+        return BOB, "bob", 2
+
+    async def leave(self, abandon: bool) -> None:
+        if not abandon:
+            raise LocalError("This node keeps the cluster's root key; say so with --abandon if that is meant.")
+        self.left = True
+
+    async def invite(self, minutes: float, approve: Approve, guest: bool = False) -> AsyncIterator[PairingNews]:
+        self.guests.append(guest)
         try:
             yield TokenMade(token="TOKEN-1", minutes=minutes)
+            yield WrongTry(number=1, allowed=3)
             knock = Knocked(name="bob", words=WORDS)
             yield knock
             yes = await approve(knock)

@@ -7,7 +7,7 @@ import pytest
 
 from peerd.api.client import Client
 from peerd.api.wire import Asking
-from peerd.pairing_news import Joined, PairingFailed, TokenMade
+from peerd.pairing_news import Joined, PairingFailed, TokenMade, WrongTry
 from peerd_protocol.errors import LocalError
 from tests.peerd.api.scripted import BOB, WORDS, ScriptedDesk
 
@@ -19,6 +19,7 @@ async def test_an_invitation_shows_its_token_then_asks_once_then_ends(
     client = Client(home)
     window = client.invite(minutes=5)
     assert await asyncio.to_thread(next, window) == TokenMade(token="TOKEN-1", minutes=5)
+    assert await asyncio.to_thread(next, window) == WrongTry(number=1, allowed=3)
     asking = await asyncio.to_thread(next, window)
     assert isinstance(asking, Asking)
     assert (asking.name, asking.words) == ("bob", WORDS)

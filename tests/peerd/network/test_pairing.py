@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from peerd.network.pairing import Pairing
-from peerd.pairing_news import Joined, Knocked, PairingFailed, PairingNews, TokenMade
+from peerd.pairing_news import Joined, Knocked, PairingFailed, PairingNews, TokenMade, WrongTry
 from peerd_protocol.errors import LocalError
 from peerd_protocol.pairing import read_token
 from tests.peerd.network.conftest import NewStation
@@ -35,6 +35,7 @@ class Window:
 
     def __init__(self, pairing: Pairing, person: Person, minutes: float = 1.0) -> None:
         self._news = pairing.invite(minutes, person.approve)
+        self.wrong_tries: list[WrongTry] = []
 
     async def token(self) -> str:
         made = await anext(self._news)
@@ -44,7 +45,9 @@ class Window:
     async def end(self) -> PairingNews:
         async with aclosing(self._news) as news:
             async for last in news:
-                return last
+                if not isinstance(last, WrongTry):
+                    return last
+                self.wrong_tries.append(last)
         raise AssertionError("a window ends with news")
 
 
@@ -135,6 +138,7 @@ async def test_three_wrong_secrets_close_the_window_loudly(
     third, ended = await asyncio.gather(join(eve.pairing, wrong, eve.person), window.end())
     assert isinstance(third, PairingFailed)
     assert ended == PairingFailed(reason="Three wrong tries: somebody may be guessing. The invitation is closed.")
+    assert window.wrong_tries == [WrongTry(number=number, allowed=3) for number in (1, 2, 3)]
     assert "wrong try 3 of 3" in caplog.text and right not in caplog.text
     late = await join(bob.pairing, right, bob.person)
     assert isinstance(late, PairingFailed) and "three wrong tries" in late.reason
