@@ -1,15 +1,17 @@
 """The way in on one lane: a socket that members send to, and every check between a frame and a message.
 
 Who sent a frame is what the doorkeeper said of the key that encrypted it, and nothing else; that it is a member today
-is asked again for every frame, since libzmq can not end a connection that was once let in. Never here: what a message
-leads to.
+is asked again for every frame, since libzmq can not end a connection that was once let in. Two lives that speak at once
+with one key are told apart here, where the frames of both arrive. Never here: what a message leads to.
 """
 
 import asyncio
 import errno
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import zmq
@@ -28,26 +30,51 @@ log = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE: Final = 16
 """Frames handled before other tasks get their turn; a flood must not starve the heartbeat."""
+LIVES_MAX: Final = 4
+"""Introductions remembered of one sender: a copied card makes two."""
 HEARINGS_MAX: Final = 256
 """One a member that ever spoke: as many as there are certificates."""
+LATE_S: Final = 3.0
+"""What an earlier life said is read within milliseconds of its end. Who still speaks so long after a later life
+introduced itself has not ended: somebody copied its keys."""
 REBIND_S_MAX: Final = 5.0
 REBIND_PAUSE_S: Final = 0.01
 """libzmq closes a listening port in its own thread and tells nobody; it takes milliseconds."""
 
 Deliver = Callable[[NodeId, str, AnyMessage], None]
 """Called with the sender, the address it came from, and what it said."""
+TellOfTwo = Callable[[NodeId, Hello], None]
+"""Called with whose key it is, and how the earlier of two lives that speak at once introduced itself."""
+
+
+@dataclass(slots=True)
+class _Lives:
+    """How the lives of one sender introduced themselves, the newest last, and when that one did."""
+
+    hellos: dict[bytes, Hello] = field(default_factory=dict)
+    newest_s: float = 0.0
+    told: set[bytes] = field(default_factory=set)
+    """Earlier ones that were told of since."""
 
 
 class Receiver:
     """One lane's way in."""
 
     def __init__(
-        self, context: zmq.asyncio.Context, lane: Lane, curve_secret: bytes, roster: Roster, deliver: Deliver
+        self,
+        context: zmq.asyncio.Context,
+        lane: Lane,
+        curve_secret: bytes,
+        roster: Roster,
+        deliver: Deliver,
+        tell_of_two: TellOfTwo,
     ) -> None:
         self.lane, self.host, self.port = lane, "", 0
         self.counts: Counter[str] = Counter()
         self._context, self._curve_secret, self._roster, self._deliver = context, curve_secret, roster, deliver
+        self._tell_of_two = tell_of_two
         self._hearings: dict[NodeId, Hearing] = {}
+        self._lives: dict[NodeId, _Lives] = {}
         self._socket: zmq.asyncio.Socket | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -114,8 +141,10 @@ class Receiver:
         bytes_max = codec.BULK_BYTES_MAX if self.lane is Lane.BULK else codec.CONTROL_BYTES_MAX
         message = codec.decode(data[HEADER_BYTES:], bytes_max)
         if not self._hearing_of(sender).accept(channel, number, isinstance(message, Hello)):
+            self._look_for_two(sender, channel, number)
             return self._count("stale", sender)
         if isinstance(message, Hello):
+            self._met(sender, channel, message)
             if self.lane is Lane.BULK:  # it opens the connection; its twin on the control lane says the same
                 return None
         elif isinstance(message, Chunk) != (self.lane is Lane.BULK):
@@ -126,9 +155,28 @@ class Receiver:
         self._deliver(sender, str(parts[0].get("Peer-Address")), message)
         return None
 
+    def _met(self, sender: NodeId, channel: bytes, hello: Hello) -> None:
+        lives = self._lives.setdefault(sender, _Lives())
+        if channel not in lives.hellos:
+            lives.newest_s, lives.told = time.monotonic(), set()
+        lives.hellos[channel] = hello
+        while len(lives.hellos) > LIVES_MAX:
+            del lives.hellos[next(iter(lives.hellos))]
+
+    def _look_for_two(self, sender: NodeId, channel: bytes, number: int) -> None:
+        """An earlier life that says something new, long after a later one came."""
+        lives = self._lives.get(sender)
+        if lives is None or channel not in lives.hellos or not self._hearing_of(sender).says_more(channel, number):
+            return
+        if time.monotonic() - lives.newest_s >= LATE_S and channel not in lives.told:
+            lives.told.add(channel)
+            self._tell_of_two(sender, lives.hellos[channel])
+
     def _hearing_of(self, sender: NodeId) -> Hearing:
         if sender not in self._hearings and len(self._hearings) >= HEARINGS_MAX:
-            del self._hearings[next(iter(self._hearings))]
+            oldest = next(iter(self._hearings))
+            del self._hearings[oldest]
+            self._lives.pop(oldest, None)
         return self._hearings.setdefault(sender, Hearing())
 
     def _count(self, what: str, detail: str) -> None:

@@ -62,7 +62,8 @@ class Transport:
         self._is_closing = False
         self._static_peers = StaticPeers(self._context, identity, roster, self)
         self._ways_in = {
-            lane: Receiver(self._context, lane, identity.curve_secret, roster, self._heard) for lane in Lane
+            lane: Receiver(self._context, lane, identity.curve_secret, roster, self._heard, self._heard_two)
+            for lane in Lane
         }
 
     async def start(self, host: str, port: int) -> None:
@@ -207,6 +208,14 @@ class Transport:
         if isinstance(message, Hello) and (peer := self._peer_for(sender)) is not None:
             peer.heard_hello(host.removeprefix("::ffff:"), message.control_port, message.bulk_port)
         self._on_message(sender, message)
+
+    def _heard_two(self, sender: NodeId, earlier: Hello) -> None:
+        """Two devices speak with one key: the node hears the earlier introduction twice, since once may be late.
+
+        Nobody dials it for that: the channels stay with the later one, whom the node then refuses as well.
+        """
+        for _ in range(2):
+            self._on_message(sender, earlier)
 
     def _connected(self, node: NodeId) -> None:
         peer = self._peers[node]

@@ -3,7 +3,8 @@
 A sender draws a channel's name at random once per process and lane, and numbers its frames upwards for as long as it
 lives, across reconnects. The first frame of every connection is a Hello. A receiver that hears a new name in a Hello
 retires the old one for ever. So a frame that comes twice, late from a connection that was replaced, or from an
-earlier life of its sender is dropped. ZeroMQ loses frames silently at a reconnect; the gaps are counted here.
+earlier life of its sender is dropped. A retired name that goes on to say new things, long after, is a second device
+with the same keys. ZeroMQ loses frames silently at a reconnect; the gaps are counted here.
 Never here: what a frame says.
 """
 
@@ -41,6 +42,7 @@ class Hearing:
     _channel: bytes = b""
     _last: int = 0
     _retired: deque[bytes] = field(default_factory=lambda: deque(maxlen=RETIRED_MAX))
+    _last_of_retired: dict[bytes, int] = field(default_factory=dict)
 
     def accept(self, channel: bytes, number: int, is_hello: bool) -> bool:
         """Whether this frame counts."""
@@ -49,10 +51,18 @@ class Hearing:
                 return False
             if self._channel:
                 self._retired.append(self._channel)
+                self._last_of_retired = {name: self._last_of_retired.get(name, self._last) for name in self._retired}
             self._channel, self._last = channel, number
             return True
         if number <= self._last:
             return False
         self.lost += number - self._last - 1
         self._last = number
+        return True
+
+    def says_more(self, channel: bytes, number: int) -> bool:
+        """Whether a retired name says something new. Soon after it was retired, that may only be late."""
+        if number <= self._last_of_retired.get(channel, number):
+            return False
+        self._last_of_retired[channel] = number
         return True

@@ -43,3 +43,13 @@ def test_a_reconnect_of_the_same_life_goes_on_counting() -> None:
     assert hearing.accept(NOW, 1, is_hello=True) and hearing.accept(NOW, 2, is_hello=False)
     assert hearing.accept(NOW, 9, is_hello=True)
     assert not hearing.accept(NOW, 3, is_hello=False)  # left over from the connection before
+
+
+def test_a_retired_name_that_says_something_new_is_noticed_once_for_each_frame() -> None:
+    hearing = Hearing()
+    assert hearing.accept(b"a" * 16, 1, True) and hearing.accept(b"a" * 16, 2, False)
+    assert not hearing.says_more(b"a" * 16, 9), "it is not retired"
+    assert hearing.accept(b"b" * 16, 1, True)
+    assert not hearing.says_more(b"a" * 16, 2), "an echo"
+    assert hearing.says_more(b"a" * 16, 3) and not hearing.says_more(b"a" * 16, 3)
+    assert not hearing.says_more(b"c" * 16, 3), "nobody knows it"
