@@ -69,6 +69,17 @@ class NetworkSettings(_Table, frozen=True):
     heartbeat_s: Annotated[float, msgspec.Meta(ge=0.1, le=60.0)] = 1.0
 
 
+class ApiSettings(_Table, frozen=True):
+    """The unix socket is always there. TCP only where `port` is named, on loopback unless `host` says otherwise.
+
+    `hosts`: further names in the Host header that mean this device.
+    """
+
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    host: str = "127.0.0.1"
+    hosts: tuple[str, ...] = ()
+
+
 class CacheSettings(_Table, frozen=True):
     """`bytes_max` bounds the checkpoints kept for later requests, notes beside them included; 0 keeps none."""
 
@@ -85,6 +96,7 @@ class Config(_Table, frozen=True):
     power: PowerSettings = PowerSettings()
     planning: PlanSettings = PlanSettings()
     cache: CacheSettings = CacheSettings()
+    api: ApiSettings = ApiSettings()
 
 
 def home() -> Path:

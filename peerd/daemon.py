@@ -22,7 +22,8 @@ import msgspec
 
 from peerd import config, sd_notify
 from peerd.api.address import socket_path
-from peerd.api.server import serve
+from peerd.api.guard import token_in
+from peerd.api.server import serve, serve_tcp
 from peerd.calibrated import Calibrated
 from peerd.checkpoint_cache import FOLDER_NAME, CheckpointCache
 from peerd.config import Config, UpOptions
@@ -237,6 +238,11 @@ async def _composed(
         closing.push_async_callback(reception.close)
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
+        if settings.api.port is not None:
+            over_tcp = await serve_tcp(
+                reception, settings.api.host, settings.api.port, token_in(home), settings.api.hosts
+            )
+            closing.push_async_callback(over_tcp.close)
         recalling = asyncio.to_thread(registry.recall)
         beside = {
             "looking at the device": _pulse(runtime, profile),

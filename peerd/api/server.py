@@ -1,7 +1,8 @@
-"""The API's listening socket and its life inside the daemon's loop.
+"""The API's listening sockets and their life inside the daemon's loop.
 
-The daemon owns it: `serve` returns once the socket listens, and `close` ends it within a bound. Never here: routes,
-signals (they are the daemon's), or log lines of uvicorn.
+The daemon owns them: `serve` and `serve_tcp` return once a socket listens, and `close` ends it within a bound. The unix
+socket is for this user, as the kernel says; TCP is for whoever passes the guard. Never here: routes, signals (they are
+the daemon's), or log lines of uvicorn.
 """
 
 import asyncio
@@ -9,32 +10,38 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from peerd.api.address import private_folder
 from peerd.api.app import make_app
 from peerd.api.desk import Desk
+from peerd.api.guard import Guard
 from peerd_protocol.errors import LocalError
 
 CONNECTIONS_MAX = 128
 SHUTDOWN_S = 1
 """How long calls under way may take to end after the streams were told to."""
+HEAD_S_MAX = 10.0
+"""Who connects over TCP and asks nothing for so long is cut off; any user of this device may connect."""
 _SILENT = logging.CRITICAL + 1
 
 
 class ApiServer:
-    """A served desk. Made by `serve`."""
+    """A served desk. Made by `serve` and `serve_tcp`; `port` is 0 for a unix socket, `path` None for TCP."""
 
-    def __init__(self, server: "_Server", listener: socket.socket, path: Path, closing: asyncio.Event) -> None:
-        self.path = path
+    def __init__(
+        self, server: "_Server", listener: socket.socket, path: Path | None, closing: asyncio.Event, port: int = 0
+    ) -> None:
+        self.path, self.port = path, port
         self._closing = closing
         self._server = server
-        self._inode = path.stat().st_ino
+        self._inode = path.stat().st_ino if path is not None else 0
         self._task = asyncio.create_task(server.serve(sockets=[listener]), name="api")
 
     async def close(self) -> None:
@@ -47,6 +54,8 @@ class ApiServer:
                 await asyncio.gather(self._task, return_exceptions=True)
         except TimeoutError:
             self._task.cancel()
+        if self.path is None:
+            return
         with suppress(FileNotFoundError):
             if self.path.stat().st_ino == self._inode:  # never the socket of a daemon that came after us
                 self.path.unlink()
@@ -56,9 +65,32 @@ async def serve(desk: Desk, socket_path: Path) -> ApiServer:
     """Listen on `socket_path` (mode 0600) and answer from `desk`. LocalError: another daemon listens there."""
     closing = asyncio.Event()
     listener = _listen(socket_path)
-    config = Config(
-        make_app(desk, closing),
-        http=_Checked,
+    served = ApiServer(_Server(_config(make_app(desk, closing), _Checked)), listener, socket_path, closing)
+    await asyncio.sleep(0)  # the socket listens already; this lets uvicorn take it up before the caller goes on
+    return served
+
+
+async def serve_tcp(desk: Desk, host: str, port: int, token: str, hosts: Iterable[str] = ()) -> ApiServer:
+    """The same over TCP, for whoever holds the token. LocalError: the port is taken, or the address is not ours."""
+    closing = asyncio.Event()
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise LocalError(
+            f"The API can't listen at {host}:{port}: {error.strerror}; see [api] in config.toml."
+        ) from error
+    listener.setblocking(False)
+    bound = int(listener.getsockname()[1])
+    config = _config(Guard(make_app(desk, closing), token, bound, hosts), _Patient)
+    served = ApiServer(_Server(config), listener, None, closing, bound)
+    await asyncio.sleep(0)
+    return served
+
+
+def _config(app: ASGIApp, protocol: type[H11Protocol]) -> Config:
+    return Config(
+        app,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -70,9 +102,6 @@ async def serve(desk: Desk, socket_path: Path) -> ApiServer:
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    served = ApiServer(_Server(config), listener, socket_path, closing)
-    await asyncio.sleep(0)  # the socket listens already; this lets uvicorn take it up before the caller goes on
-    return served
 
 
 class _Server(Server):
@@ -98,6 +127,20 @@ class _Checked(H11Protocol):
         super().connection_made(transport)
         if _peer_uid(transport) not in (0, os.geteuid()):
             transport.abort()
+
+
+class _Patient(H11Protocol):
+    """HTTP for strangers of this device: bounded in number, and in how long each may say nothing."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+        self.loop.call_later(HEAD_S_MAX, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None:
+            self.transport.abort()
 
 
 def _peer_uid(transport: asyncio.Transport) -> int:

@@ -1,0 +1,143 @@
+"""Attacks on the local API: pages of other sites, names that lead to loopback, other users here, idle callers.
+
+Each speaks raw HTTP, as a browser or a program would. Never here: what the routes do.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from peerd.api import server
+from peerd.api.address import socket_path
+from peerd.api.guard import TOKEN_NAME, token_in
+from peerd.api.server import ApiServer, serve, serve_tcp
+from peerd_protocol.errors import LocalError
+from tests.peerd.api.scripted import ScriptedDesk
+
+TOKEN = "t" * 43
+NOBODY = 65_534
+IDLE = 500
+
+
+@pytest.fixture
+async def over_tcp() -> AsyncIterator[ApiServer]:
+    served = await serve_tcp(ScriptedDesk(), "127.0.0.1", 0, TOKEN)
+    yield served
+    await served.close()
+
+
+async def ask(port: int, *headers: str, host: str | None = None) -> tuple[int, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [f"Host: {host or f'127.0.0.1:{port}'}", "Connection: close", *headers]
+    writer.write(("GET /v1/cluster HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode())
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return int(answer.split(b" ")[1]), answer
+
+
+BEARER = f"Authorization: Bearer {TOKEN}"
+
+
+async def test_whoever_holds_the_token_and_means_this_address_is_answered(over_tcp: ApiServer) -> None:
+    port = over_tcp.port
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}"):
+        status, answer = await ask(port, BEARER, host=host)
+        assert status == 200 and b'"name":"ada"' in answer
+    status, answer = await ask(port, BEARER, f"Origin: http://127.0.0.1:{port}")
+    assert status == 200 and b"access-control" not in answer.lower()
+
+
+async def test_a_name_that_was_made_to_lead_here_is_refused_even_with_the_token(over_tcp: ApiServer) -> None:
+    """DNS rebinding: the page's own name resolves to 127.0.0.1, so that the browser thinks it asks its own site."""
+    port = over_tcp.port
+    for host in (
+        f"evil.example:{port}",
+        "evil.example",
+        "127.0.0.1",
+        f"127.0.0.1.evil.example:{port}",
+        f"127.0.0.1:{port + 1}",
+    ):
+        status, answer = await ask(port, BEARER, host=host)
+        assert status == 403 and b'"name":"ada"' not in answer, host
+    status, _ = await ask(port, BEARER, f"Host: 127.0.0.1:{port}", host="evil.example")
+    assert status in (400, 403)
+
+
+async def test_a_page_of_another_site_is_refused(over_tcp: ApiServer) -> None:
+    for origin in ("http://evil.example", "null", f"https://127.0.0.1:{over_tcp.port}", "http://127.0.0.1"):
+        status, answer = await ask(over_tcp.port, BEARER, f"Origin: {origin}")
+        assert status == 403 and b"access-control" not in answer.lower(), origin
+
+
+async def test_without_the_token_nothing_is_told(over_tcp: ApiServer) -> None:
+    for headers in ((), (BEARER[:-1],), (BEARER + "x",), ("Authorization: Basic abc",), (BEARER, BEARER)):
+        status, answer = await ask(over_tcp.port, *headers)
+        assert status == 401 and b"ada" not in answer
+        assert TOKEN.encode() not in answer
+
+
+async def test_five_hundred_idle_connections_keep_nobody_out_for_long(
+    over_tcp: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S_MAX", 0.5)
+    with contextlib.ExitStack() as idle:
+        for _ in range(IDLE):
+            idle.enter_context(socket.create_connection(("127.0.0.1", over_tcp.port)))
+            await asyncio.sleep(0)
+        await asyncio.sleep(1.0)
+        status, _ = await ask(over_tcp.port, BEARER)
+        assert status == 200
+
+
+async def test_by_default_nothing_listens_on_tcp_and_then_on_loopback_alone(over_tcp: ApiServer) -> None:
+    from peerd.config import Config
+
+    assert Config().api.port is None and Config().api.host == "127.0.0.1"
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.2", over_tcp.port), timeout=1.0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_another_user_is_turned_away_even_where_the_sockets_mode_would_let_it_in() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        path = socket_path(Path(folder))
+        served = await serve(ScriptedDesk(), path)
+        path.chmod(0o666)
+        for user, heard in ((NOBODY, b"0"), (0, b"100")):
+            script = (
+                "import os, socket\n"
+                f"os.setgid({user}); os.setuid({user})\n"
+                f"s = socket.socket(socket.AF_UNIX); s.connect({str(path)!r})\n"
+                "try:\n"
+                "    s.sendall(b'GET /v1/cluster HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(len(s.recv(100)))\n"
+                "except OSError: print(0)\n"
+            )
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            out, trouble = await process.communicate()
+            assert out.strip() == heard, trouble
+        await served.close()
+
+
+def test_the_token_is_made_once_and_refused_when_others_can_read_it(tmp_path: Path) -> None:
+    token = token_in(tmp_path)
+    path = tmp_path / TOKEN_NAME
+    assert token_in(tmp_path) == token and len(token) >= 43 and path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with pytest.raises(LocalError, match="open to other users"):
+        token_in(tmp_path)
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(LocalError, match="holds no token"):
+        token_in(tmp_path)
