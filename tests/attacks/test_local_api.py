@@ -109,17 +109,17 @@ async def test_by_default_nothing_listens_on_tcp_and_then_on_loopback_alone(over
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 async def test_another_user_is_turned_away_even_where_the_sockets_mode_would_let_it_in() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
+        os.chmod(folder, 0o755)  # noqa: PTH101 - a moment's work
         path = socket_path(Path(folder))
         served = await serve(ScriptedDesk(), path)
         path.chmod(0o666)
-        for user, heard in ((NOBODY, b"0"), (0, b"100")):
+        for user, heard in ((NOBODY, b"0"), (0, b"1")):
             script = (
                 "import os, socket\n"
                 f"os.setgid({user}); os.setuid({user})\n"
                 f"s = socket.socket(socket.AF_UNIX); s.connect({str(path)!r})\n"
                 "try:\n"
-                "    s.sendall(b'GET /v1/cluster HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(len(s.recv(100)))\n"
+                "    s.sendall(b'GET /v1/cluster HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(min(len(s.recv(100)), 1))\n"
                 "except OSError: print(0)\n"
             )
             process = await asyncio.create_subprocess_exec(
