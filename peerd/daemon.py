@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -68,6 +69,8 @@ PROFILE_S = 1.0
 """How often the device looks at itself: as often as it tells its peers."""
 LARGER_FROM_STEPS_PER_SECOND = 4.0
 """From this speed on, two steps at four times the pixels take about two seconds at most."""
+DESCRIPTORS_WANTED = 4_096
+"""A thousand for ZeroMQ's sockets, and room for strangers' connections until they are cut."""
 LISTEN_HOST = "0.0.0.0"
 TOY_STEP_S = 0.02
 """The toy engine's step where nothing else is asked for: slow enough to be watched."""
@@ -92,6 +95,7 @@ def main(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:
         level=os.environ.get("PEERD_LOG", "INFO").upper(),
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
+    _allow_descriptors()
     try:
         asyncio.run(_run(options, on_ready))
     except BaseExceptionGroup as errors:
@@ -99,6 +103,15 @@ def main(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:
         if ours is None or others is not None:
             raise
         raise PeerdError(" ".join(str(leaf) for leaf in _leaves(ours))) from errors
+
+
+def _allow_descriptors() -> None:
+    """As many as the system lets us take: connections that nobody finishes hold one each for two seconds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _run(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:

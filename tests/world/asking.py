@@ -23,7 +23,10 @@ from peerd.api.desk import MemberView, Wish
 from peerd.config import HOME_VARIABLE
 from peerd.demo.cluster import Agreement, Cluster, agreed, who_misses_whom
 from peerd.demo.nodes import NodeProcess
+from peerd.network import sealing_key
 from peerd.screen.tale import Tale
+from peerd.sealing import Seal
+from peerd.store import PLAN_PLACE
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.ids import RequestId
 from peerd_protocol.notices import AnyNotice, Failed, Finished
@@ -139,8 +142,10 @@ def status_at(seer: NodeProcess, seen: str) -> str:
 
 def promises_of(node: NodeProcess) -> list[GroupPlan]:
     """The plans whose promises lie in this node's state file."""
-    rows = _rows(node, "SELECT plan FROM promises ORDER BY number")
-    return [msgspec.json.decode(plan, type=GroupPlan) for (plan,) in rows]
+    seal = Seal(sealing_key.load_or_make(node.home))
+    rows = _rows(node, "SELECT group_id, plan FROM promises ORDER BY number")
+    opened = [seal.open(plan, PLAN_PLACE + group) for group, plan in rows]
+    return [msgspec.json.decode(plan, type=GroupPlan) for plan in opened if plan is not None]
 
 
 def open_requests_of(node: NodeProcess) -> list[RequestId]:
