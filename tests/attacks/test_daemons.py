@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import random
 import secrets
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -132,10 +134,7 @@ def test_a_stolen_disk_without_its_key_shows_no_prompt_and_no_latent(attacked: C
 
 
 def _kept(node: NodeProcess) -> list[bytes]:
-    """The checkpoints that a node keeps, opened with its own key; a copy, since looking removes what is half written."""
-    import shutil
-    import tempfile
-
+    """The checkpoints that a node keeps, opened with its key. Of a copy: looking removes what is half written."""
     seal = Seal(sealing_key.load_or_make(node.home))
     with tempfile.TemporaryDirectory() as copied:
         folder = Path(copied) / FOLDER_NAME
@@ -174,6 +173,9 @@ def test_a_member_that_says_nonsense_brings_no_daemon_down(attacked: Cluster) ->
     mal.ask_to_stop()
     mal.finish(time.monotonic() + 6.0)
     asyncio.run(_fuzz(ada, (me.curve_key, me.curve_secret), them.curve_key))
+    until(
+        lambda: "lane, malformed (512 so far)" in ada.log.read_text(errors="replace"), "it hears, and drops, nonsense"
+    )
 
 
 async def _fuzz(target: NodeProcess, keys: tuple[bytes, bytes], their_key: bytes) -> None:
@@ -189,7 +191,7 @@ async def _fuzz(target: NodeProcess, keys: tuple[bytes, bytes], their_key: bytes
         for number in range(2, FRAMES // 2):
             frame = bytearray(rng.choice(goldens))
             for _ in range(rng.choice((0, 1, 1, 2, 8))):
-                at = rng.randrange(len(frame))
+                at = rng.randrange(len(frame) + 1)
                 frame[at : at + rng.choice((0, 1, 4))] = rng.randbytes(rng.choice((0, 1, 4)))
             await asyncio.to_thread(out.send, pack_header(channel, number) + bytes(frame))
             if number % 100 == 0:
