@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from peerd.checkpoint_cache import CheckpointCache
 from peerd.device.links import Links
 from peerd.network.roster import Roster
@@ -135,7 +137,7 @@ class DaemonHands:
         """A member that may not execute is planned for as one without an engine, so that nobody offers it any steps."""
         member = self.roster.member(node)
         allowed = member is None or "execute" in member.roles
-        return profile if allowed else replace(profile, engine=False)
+        return profile if allowed else msgspec.structs.replace(profile, engine=False)
 
     async def denoise(self, action: Denoise) -> None:
         await self.works.run(action, self.post)
