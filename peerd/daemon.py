@@ -38,6 +38,7 @@ from peerd.engine.port import Engine
 from peerd.engine.process import EngineConfig, ProcessEngine
 from peerd.engine.toy import ToyEngine
 from peerd.hands import DaemonHands
+from peerd.log_lines import OneLine
 from peerd.models.registry import Model, Registry
 from peerd.network import sealing_key
 from peerd.network.addresses import AddressBook
@@ -90,11 +91,9 @@ class Ready:
 
 def main(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:
     """`peerd up`: run until SIGTERM or SIGINT. Raises PeerdError."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=os.environ.get("PEERD_LOG", "INFO").upper(),
-        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine())
+    logging.basicConfig(handlers=[handler], level=os.environ.get("PEERD_LOG", "INFO").upper())
     _allow_descriptors()
     try:
         asyncio.run(_run(options, on_ready))

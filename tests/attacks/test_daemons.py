@@ -6,6 +6,7 @@ Never here: single sockets (`test_raw_zmtp.py`).
 import asyncio
 import contextlib
 import random
+import resource
 import secrets
 import shutil
 import socket
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import pytest
 import zmq
+import zmq.asyncio
 
 from peerd.checkpoint_cache import FOLDER_NAME, CheckpointCache
 from peerd.demo.cluster import Cluster, pair
 from peerd.demo.nodes import NodeProcess
 from peerd.network import sealing_key
 from peerd.network.identity import Identity
+from peerd.network.knock import Knock, knock
 from peerd.network.roster import Roster
 from peerd.network.sockets import Lane, new_context, sending
 from peerd.runtime import BUG
@@ -34,6 +37,8 @@ from tests.world.asking import ask, ask_together, status_at, until, wait_for_agr
 
 FRAMES = 3_000
 CONNECTIONS = 500
+SPARE_DESCRIPTORS, IDLE, FREED_S_MAX = 60, 200, 14.0
+"""Four rounds of a handshake's two seconds, and a retry."""
 PROMPTS = ("a violet plum on the table", "a scarlet pear on the table")
 WORDS = (b"violet", b"scarlet", b"plum", b"pear")
 PIECE_BYTES = 32
@@ -164,6 +169,36 @@ def test_five_hundred_connections_cost_a_daemon_no_heartbeat(attacked: Cluster) 
             assert status_at(bob, "ada") == status_at(ada, "bob") == "alive"
             time.sleep(0.1)
     assert ada.client.view().term == term, "nobody missed the leader"
+
+
+def test_idle_connections_that_take_every_descriptor_are_cut_within_seconds(attacked: Cluster) -> None:
+    """On a small device: 60 descriptors are left, 200 connections come and say nothing, and then a member knocks."""
+    ada, bob = attacked["ada"], attacked["bob"]
+    port = ports_of(ada)[Lane.CONTROL]
+    me, them = Identity.load_or_make(bob.home), Identity.load_or_make(ada.home)
+    assert ada.process is not None
+    before = resource.prlimit(ada.process.pid, resource.RLIMIT_NOFILE)
+    taken = len(list(Path(f"/proc/{ada.process.pid}/fd").iterdir()))
+    with contextlib.ExitStack() as idle:
+        resource.prlimit(ada.process.pid, resource.RLIMIT_NOFILE, (taken + SPARE_DESCRIPTORS, before[1]))
+        idle.callback(resource.prlimit, ada.process.pid, resource.RLIMIT_NOFILE, before)
+        for _ in range(IDLE):
+            silent = idle.enter_context(socket.socket())
+            silent.setblocking(False)
+            silent.connect_ex(("127.0.0.1", port))
+
+        async def knock_until_let_in() -> None:
+            context = new_context()
+            async with asyncio.timeout(FREED_S_MAX):
+                while await _knock_of(context, port, me, them) is not Knock.LET_IN:
+                    pass
+            context.term()
+
+        asyncio.run(knock_until_let_in())
+
+
+async def _knock_of(context: "zmq.asyncio.Context", port: int, me: Identity, them: Identity) -> Knock:
+    return await knock(context, "127.0.0.1", port, them.curve_key, (me.curve_key, me.curve_secret), seconds=2.0)
 
 
 def test_a_member_that_says_nonsense_brings_no_daemon_down(attacked: Cluster) -> None:
