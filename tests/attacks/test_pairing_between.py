@@ -8,12 +8,26 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from peerd.network.join_line import JoinLine
 from peerd.network.pairing import Pairing
 from peerd.pairing_news import Knocked, PairingFailed, PairingNews, TokenMade
-from peerd_protocol.pairing import JoinRefused, read_token
-from tests.attacks.between import Between
+from peerd_protocol.errors import FrameError
+from peerd_protocol.pairing import (
+    PAIRING_VERSION,
+    JoinOffer,
+    JoinRefused,
+    JoinRequest,
+    JoinReveal,
+    commitment,
+    decode_join,
+    encode_join,
+    read_token,
+    request_proof,
+)
+from tests.attacks.between import HOST, Between
 from tests.peerd.network.station import Station
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -85,10 +99,40 @@ async def test_each_field_that_is_changed_on_the_way_ends_the_pairing(tmp_path: 
     assert [type(end) for end in ends] == [PairingFailed] and not couple.read
 
 
-def test_a_refusal_is_text_for_people_and_steers_no_terminal() -> None:
-    from peerd_protocol.errors import FrameError
-    from peerd_protocol.pairing import decode_join, encode_join
+async def test_who_reveals_another_nonce_than_it_committed_to_is_let_in_nowhere(tmp_path: Path) -> None:
+    """The guess at words that agree would be made here: of a nonce that is chosen once the inviter's is known."""
+    ada, mal = Station(tmp_path, "ada"), Station(tmp_path, "mal")
+    await ada.start()
+    inviting, couple = Pairing(ada.identity, ada.roster, "ada", ada.transport), Couple()
+    window = inviting.invite(1, lambda knock: couple.approve("ada", knock))
+    made = await anext(window)
+    assert isinstance(made, TokenMade)
+    token, me = read_token(made.token), mal.identity
+    line = JoinLine((me.curve_key, me.curve_secret), lambda key: True)
+    unproved = JoinRequest(
+        version=PAIRING_VERSION,
+        device_key=me.device_key,
+        curve_key=me.curve_key,
+        key_bind=me.key_bind,
+        name="mal",
+        commitment=commitment(b"a" * 16),
+        reply_port=line.listen(HOST),
+        proof=bytes(32),
+    )
+    request = msgspec.structs.replace(unproved, proof=request_proof(token, unproved))
+    async with asyncio.timeout(20):
+        await line.say(HOST, token.port, token.join_key, request)
+        assert isinstance((await line.hear()).message, JoinOffer)
+        await line.say(HOST, token.port, token.join_key, JoinReveal(nonce=b"b" * 16))
+        refused = (await line.hear()).message
+        assert isinstance(refused, JoinRefused) and "changed what they say" in refused.reason
+        assert isinstance(await anext(window), PairingFailed)
+    assert not couple.read and ada.roster.alone
+    await window.aclose()
+    await asyncio.gather(line.close(), inviting.close(), ada.transport.close(), mal.transport.close())
 
+
+def test_a_refusal_is_text_for_people_and_steers_no_terminal() -> None:
     for text in ("\x1b[2J\x1b[1;1HAll is well.", "bell\a", "turned \u202e round", "two\nlines"):
         with pytest.raises(FrameError, match="could deceive"):
             decode_join(encode_join(JoinRefused(reason=text)))
