@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import msgspec
-
 from peerd.checkpoint_cache import CheckpointCache
 from peerd.device.links import Links
 from peerd.network.roster import Roster
@@ -52,7 +50,6 @@ from peerd_protocol.events import (
     RosterChanged,
     WorkFailed,
 )
-from peerd_protocol.ids import NodeId
 from peerd_protocol.messages import RosterShare
 from peerd_protocol.notices import Failed
 from peerd_protocol.profile import Profile
@@ -118,8 +115,7 @@ class DaemonHands:
     async def make_plan(self, action: MakePlan) -> None:
         """One plan after another: each is made knowing what the one before gave out and drew."""
         async with self._planning:
-            devices = tuple((node, self._as_allowed(node, profile)) for node, profile in action.devices)
-            order = replace(action, devices=self._ledger.as_given(devices, time.monotonic()))
+            order = replace(action, devices=self._ledger.as_given(action.devices, time.monotonic()))
             try:
                 planned = await asyncio.to_thread(make_plan, order, self.settings, self.allowance, self._drawn)
                 self._ledger.give(planned.drafts, time.monotonic())
@@ -132,12 +128,6 @@ class DaemonHands:
             await asyncio.to_thread(self.store.write, [Remember(DRAWN_KEY, drawn)])
         except LocalError as error:
             log.info("which pictures were planned is forgotten at the next start: %s", error)
-
-    def _as_allowed(self, node: NodeId, profile: Profile) -> Profile:
-        """A member that may not execute is planned for as one without an engine, so that nobody offers it any steps."""
-        member = self.roster.member(node)
-        allowed = member is None or "execute" in member.roles
-        return profile if allowed else msgspec.structs.replace(profile, engine=False)
 
     async def denoise(self, action: Denoise) -> None:
         await self.works.run(action, self.post)
