@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 NOISE = "torch-cpu"
 MEASURED_CALLS = 2
+ONEDNN_NO_MEMORY = "could not create a primitive"
+"""All that oneDNN says where the system gives it no memory; what it can not do it names."""
 
 
 class Worker:
@@ -267,7 +269,8 @@ def software() -> str:
 
 def _sentence(error: Exception) -> str:
     memory: tuple[Any, ...] = (MemoryError, torch.OutOfMemoryError)
-    if isinstance(error, memory) or "allocate memory" in str(error):
+    text = str(error).strip()
+    if isinstance(error, memory) or "allocate memory" in text or text == ONEDNN_NO_MEMORY:
         return "The engine ran out of memory; choose a smaller size, or free some and try again."
     if isinstance(error, ValueError):
         return f"The model does not take this call: {pipelines.one_line(error)}."

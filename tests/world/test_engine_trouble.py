@@ -1,24 +1,18 @@
-"""Engines that die in the middle of real steps, or run out of memory: every request still ends, in the right picture.
+"""Engines that die in the middle of real steps: every request still ends, in the right picture.
 
 Never here: whole daemons that die (`test_vanishing.py`).
 """
-
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psutil
 import pytest
 
 from peerd.demo.cluster import Cluster
 from peerd.demo.nodes import NodeProcess
-from peerd_protocol.notices import Failed, HandedOff, LocalStep, PlanMade, SharedStep
+from peerd_protocol.notices import HandedOff, LocalStep, PlanMade, SharedStep
 from tests.world.asking import Asked, ask, ask_together, wait_for_agreement, wait_for_engine, wait_until_gone
 
 APPLE, LEMON = "apple on table", "lemon on table"
 TOTAL, SHARED = 11, 8
-LARGE = 1024
-"""Pixels a side of a picture whose latents and features take hundreds of megabytes."""
 Alone = dict[str, str]
 
 
@@ -54,19 +48,6 @@ def kill_engine(node: NodeProcess) -> psutil.Process:
     return engine
 
 
-@contextmanager
-def no_more_memory(node: NodeProcess) -> Iterator[None]:
-    """The kernel gives the engine no page more than it has (RLIMIT_AS, set from outside); Linux alone."""
-    engine = wait_for_engine(node)
-    before = engine.rlimit(psutil.RLIMIT_AS)
-    engine.rlimit(psutil.RLIMIT_AS, (engine.memory_info().vms, before[1]))
-    try:
-        yield
-    finally:
-        if engine.is_running():
-            engine.rlimit(psutil.RLIMIT_AS, before)
-
-
 def all_end_well(alone: Alone, *asked: Asked) -> None:
     """Everybody has a picture, and whose prompt ran the shared steps has their own."""
     for one in asked:
@@ -90,14 +71,3 @@ def test_an_engine_that_dies_in_the_local_steps(pair: list[NodeProcess], alone: 
     all_end_well(alone, at_executor, elsewhere)
     assert elsewhere.finished().exact
     assert elsewhere.first(HandedOff).step == SHARED, "it went on from the same checkpoint"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets one process limit another")
-def test_an_engine_without_memory_says_so_and_draws_once_there_is_some(pair: list[NodeProcess]) -> None:
-    """A picture too large for it fails in a sentence; neither its daemon nor its next picture is harmed."""
-    ada = pair[0]
-    with no_more_memory(ada):
-        ending = ask(ada, APPLE, steps=2, shared=0, width=LARGE, height=LARGE).ended()
-    assert isinstance(ending, Failed), ending
-    assert "memory" in ending.reason
-    assert ask(ada, APPLE, steps=2, shared=0).finished().exact
