@@ -8,6 +8,7 @@ broken; the command that draws that cycle again is told.
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,7 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, help="so many and no more")
     parser.add_argument("--step", type=int, choices=range(1, SHARED + 1), help="lose the executor after this step only")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # homes, daemons and namespaces are taken down
     minutes: float = options.minutes
     record, deadline_s = Record(FOLDER), time.monotonic() + minutes * 60
     orders: Searched | None = None

@@ -8,6 +8,7 @@ Whatever is made is a namespace named after the process that made it, so that th
 one has left. Never here: daemons, or what goes wrong on the street.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ HOUSES_MAX = 16
 NETWORK = "10.83.0"
 MOVES_MAX = 200
 """Addresses for those who move, behind the first ones; then they begin again."""
+
+_streets = itertools.count()
 
 
 def why_not() -> str:
@@ -51,7 +54,7 @@ class Street:
 
     def __init__(self, names: Sequence[str]) -> None:
         assert 0 < len(names) <= HOUSES_MAX
-        self._stem = f"{PREFIX}-{os.getpid()}"
+        self._stem = f"{PREFIX}-{os.getpid()}-{next(_streets)}"
         self.hub = f"{self._stem}-hub"
         self.names = tuple(names)
         self._addresses: dict[str, str] = {}
@@ -124,10 +127,9 @@ def run(*words: str, said: str | None = None) -> str:
 def _sweep() -> None:
     """Remove what was made by a process that is gone."""
     for name in _namespaces():
-        stem = "-".join(name.split("-")[:3])
-        maker = stem.rpartition("-")[2]
-        if maker.isdigit() and int(maker) != os.getpid() and not _lives(int(maker)):
-            _remove(stem)
+        maker, _, _ = name.removeprefix(f"{PREFIX}-").partition("-")
+        if maker.isdigit() and not _lives(int(maker)):
+            _remove(f"{PREFIX}-{maker}")
 
 
 def _remove(stem: str) -> None:
