@@ -59,6 +59,7 @@ from peerd_protocol.coordination import origin
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import CacheChanged, PeerClosed, PeerConnected, Profiled, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId
+from peerd_protocol.limits import readable
 from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello
 from peerd_protocol.node import Node
 from peerd_protocol.plan import Call
@@ -130,7 +131,7 @@ async def _composed(
 ) -> AsyncIterator[tuple[Runtime, DaemonHands]]:
     """Everything plugged together and running; closed in the opposite order."""
     async with contextlib.AsyncExitStack() as closing:
-        name = options.name or settings.node.name or config.host_name()
+        name = readable(options.name or settings.node.name or config.host_name())
         seal = Seal(sealing_key.load_or_make(home))
         store = Store(home, seal)
         closing.callback(store.close)

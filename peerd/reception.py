@@ -36,10 +36,10 @@ from peerd_protocol.certificates import ALL_ROLES
 from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.events import Asked, CacheChanged, Cancelled, RosterChanged
 from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.limits import readable
 from peerd_protocol.membership import Status
 from peerd_protocol.messages import RosterShare
 from peerd_protocol.notices import AnyNotice
-from peerd_protocol.pairing import readable
 from peerd_protocol.plan import Request, announced
 from peerd_protocol.roles import GUEST
 from peerd_protocol.schedulers import calls_per_run

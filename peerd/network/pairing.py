@@ -23,6 +23,7 @@ from peerd_protocol.bounds import NAME_CHARS_MAX
 from peerd_protocol.certificates import ALL_ROLES, Role, device_id
 from peerd_protocol.errors import FrameError, LocalError, PeerdError, RemoteError
 from peerd_protocol.ids import NodeId
+from peerd_protocol.limits import readable
 from peerd_protocol.pairing import (
     NONCE_BYTES,
     PAIRING_VERSION,
@@ -41,7 +42,6 @@ from peerd_protocol.pairing import (
     offer_proof,
     proves,
     read_token,
-    readable,
     request_proof,
     transcript,
 )

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from peerd_protocol.errors import FrameError
 from peerd_protocol.ids import Attempt, Term
-from peerd_protocol.limits import blob, many, real, text, whole
+from peerd_protocol.limits import blob, many, real, sentence, text, whole
 from peerd_protocol.messages import (
     Answer,
     AnyMessage,
@@ -121,7 +121,7 @@ def check(message: AnyMessage) -> None:
     match message:
         case Hello():
             whole("version", message.version, 0, VERSION_MAX)
-            text("name", message.name, NAME_CHARS_MAX)
+            sentence("name", message.name, NAME_CHARS_MAX)
             text("boot", message.boot, BOOT_CHARS_MAX, least=1)
             whole("control_port", message.control_port, 1, PORT_MAX)
             whole("bulk_port", message.bulk_port, 1, PORT_MAX)
@@ -157,7 +157,7 @@ def check(message: AnyMessage) -> None:
             _offer(message)
         case Answer() | GroupEnded() | BeginningFailed():
             _group(message.group, message.attempt)
-            text("reason", message.reason, REASON_CHARS_MAX)
+            sentence("reason", message.reason, REASON_CHARS_MAX)
         case PlanTold():
             _plan(message.plan)
         case Standby():
@@ -170,7 +170,7 @@ def check(message: AnyMessage) -> None:
             _group(message.group, message.attempt)
         case Bereft():
             _plan(message.plan)
-            text("reason", message.reason, REASON_CHARS_MAX)
+            sentence("reason", message.reason, REASON_CHARS_MAX)
         case CacheTold():
             many("entries", len(message.entries), ENTRIES_TOLD_MAX)
             for entry in message.entries:
@@ -183,7 +183,7 @@ def check(message: AnyMessage) -> None:
             _progress(message.step, message.total, message.preview, message.preview_side)
         case RequestFailed():
             text("request", message.request, ID_CHARS_MAX, least=1)
-            text("reason", message.reason, REASON_CHARS_MAX)
+            sentence("reason", message.reason, REASON_CHARS_MAX)
         case HandoffBegin():
             text("handoff", message.handoff, ID_CHARS_MAX, least=1)
             text("request", message.request, ID_CHARS_MAX)
@@ -200,7 +200,7 @@ def check(message: AnyMessage) -> None:
             whole("offset", message.offset, 0, HANDOFF_BYTES_MAX)
         case HandoffDone():
             text("handoff", message.handoff, ID_CHARS_MAX, least=1)
-            text("reason", message.reason, REASON_CHARS_MAX)
+            sentence("reason", message.reason, REASON_CHARS_MAX)
         case _:
             assert_never(message)
 
@@ -317,7 +317,7 @@ def _plan(plan: GroupPlan) -> None:
         text("assignment.runner", assignment.runner, NODE_ID_CHARS_MAX)
         _call(assignment.call)
     _forecast(plan.forecast)
-    text("plan.reason", plan.reason, REASON_CHARS_MAX)
+    sentence("plan.reason", plan.reason, REASON_CHARS_MAX)
     text("plan.parent", plan.parent, ID_CHARS_MAX)
     text("plan.standby", plan.standby, NODE_ID_CHARS_MAX)
     whole("plan.begun", plan.begun, 0, SCHEDULER_CALLS_MAX)

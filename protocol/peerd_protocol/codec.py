@@ -12,10 +12,12 @@ import msgspec
 
 from peerd_protocol import bounds
 from peerd_protocol.errors import FrameError, LocalError
+from peerd_protocol.limits import readable
 from peerd_protocol.messages import (
     Answer,
     AnyMessage,
     BeginningFailed,
+    Bereft,
     GroupEnded,
     HandoffDone,
     PlanTold,
@@ -104,9 +106,9 @@ def _refuse_extension(code: int, data: bytes) -> Any:
 
 
 def _clip_reasons(message: AnyMessage) -> AnyMessage:
-    """A reason may come from an exception of any length; clipping loses less than refusing to say it."""
+    """A reason may come from an exception of any length and many lines; clipping loses less than not saying it."""
     match message:
-        case Answer() | GroupEnded() | BeginningFailed() | RequestFailed() | HandoffDone():
+        case Answer() | GroupEnded() | BeginningFailed() | RequestFailed() | HandoffDone() | Bereft():
             return msgspec.structs.replace(message, reason=_clip(message.reason))
         case PlanTold(plan=plan):
             return PlanTold(plan=msgspec.structs.replace(plan, reason=_clip(plan.reason)))
@@ -115,4 +117,5 @@ def _clip_reasons(message: AnyMessage) -> AnyMessage:
 
 
 def _clip(reason: str) -> str:
-    return reason if len(reason) <= bounds.REASON_CHARS_MAX else reason[: bounds.REASON_CHARS_MAX - 1] + "…"
+    said = readable(" ".join(reason.split()))
+    return said if len(said) <= bounds.REASON_CHARS_MAX else said[: bounds.REASON_CHARS_MAX - 1] + "…"

@@ -7,10 +7,25 @@ from math import isfinite
 
 from peerd_protocol.errors import FrameError
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""Stands where a character was that nobody should be shown."""
+
 
 def text(field: str, value: str, most: int, least: int = 0) -> None:
     if not least <= len(value) <= most:
         raise FrameError(f"{field} has {len(value)} characters; {least} to {most} are allowed.")
+
+
+def sentence(field: str, value: str, most: int) -> None:
+    """A text that people read as it is."""
+    text(field, value, most)
+    if not value.isprintable():
+        raise FrameError(f"{field} holds characters that could deceive whoever reads it.")
+
+
+def readable(value: str) -> str:
+    """The text without characters that steer a terminal, turn its direction or can't be seen."""
+    return "".join(character if character.isprintable() else REPLACEMENT for character in value)
 
 
 def blob(field: str, value: bytes, most: int) -> None:

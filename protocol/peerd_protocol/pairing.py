@@ -42,7 +42,6 @@ WORDS_SHOWN: Final = 4
 """32 bits: the secret already keeps strangers out, the words catch a token that went to the wrong person."""
 JOIN_BYTES_MAX: Final = 1024 * 1024
 """A grant carries the roster; see the codec's bound of a control frame."""
-UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
 Proof = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -128,16 +127,11 @@ def decode_join(frame: bytes | memoryview) -> AnyJoinMessage:
         raise FrameError(f"The frame does not belong to pairing: {error}.") from error
     match message:
         case JoinRequest(name=text) | JoinOffer(name=text) | JoinRefused(reason=text):
-            if text != readable(text):
+            if not text.isprintable():
                 raise FrameError("A name or a reason holds characters that could deceive whoever reads it.")
         case _:
             pass
     return message
-
-
-def readable(text: str) -> str:
-    """The text without characters that steer a terminal, turn its direction or can't be seen."""
-    return "".join(character if character.isprintable() else UNREADABLE for character in text)
 
 
 # ---- the token ---------------------------------------------------------------------------------------------------

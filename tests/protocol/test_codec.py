@@ -249,6 +249,15 @@ def test_what_no_peer_would_accept_is_not_sent(message: AnyMessage) -> None:
         codec.encode(message)
 
 
+def test_what_people_read_of_a_peer_steers_no_terminal() -> None:
+    said = RequestFailed(request=RequestId("r"), reason="\x1b[2J out of\nmemory \u202egnp.tac")
+    received = codec.decode(codec.encode(said))
+    assert isinstance(received, RequestFailed)
+    assert received.reason == "\ufffd[2J out of memory \ufffdgnp.tac"
+    with pytest.raises(FrameError, match="could deceive"):
+        codec.decode(frame_of(fields_of(received) | {"reason": said.reason}))
+
+
 def test_a_long_reason_is_clipped_rather_than_lost() -> None:
     received = codec.decode(codec.encode(RequestFailed(request=RequestId("r"), reason="why " * 1_000)))
     assert isinstance(received, RequestFailed)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from peerd_protocol.errors import FrameError, LocalError
+from peerd_protocol.limits import readable
 from peerd_protocol.pairing import (
     PAIRING_VERSION,
     JoinOffer,
@@ -20,7 +21,6 @@ from peerd_protocol.pairing import (
     introduction,
     offer_proof,
     read_token,
-    readable,
     request_proof,
     transcript,
 )
