@@ -30,7 +30,7 @@ LOOK_STEPS = LOOK_CALLS / (1 - 1 / GROUP)
 """Shared steps that a look must bring each member."""
 
 Table = Callable[[Picture], int]
-"""Steps that a picture may share by its words."""
+"""Steps that a picture may share, by its words or by what a look saw of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class Probing:
         return next((round(stay.part * total) for stay in self.stays if seen <= stay.difference), self.look)
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Of pictures that a rule was not fitted to: the mean of the steps that they share by it, and the share lost."""
+
+    steps: float
+    lost: float
+
+
 def probing_of(
     pictures: Sequence[Picture], total: int, wish: float, seed: int, table_of: Callable[[Sequence[Picture]], Table]
 ) -> Probing:
@@ -56,24 +64,38 @@ def probing_of(
     looks = min((most, *(len(picture.differences) for picture in shared)))
     if len({picture.pair for picture in shared}) < FOLDS * PAIRS_MIN:
         return Probing()
-    folds = list(_folds(shared))
-    tables = [table_of(rest) for rest, _ in folds]
-    best = LOOK_STEPS + sum(mine(p) for (_, left), mine in zip(folds, tables, strict=True) for p in left) / len(shared)
+    best = LOOK_STEPS + left_out(shared, table_of).steps
     found = Probing()
     for look in range(1, looks + 1):
-        steps, lost = 0, 0
-        for rest, left in folds:
-            fitted = Probing(look, stays_of(rest, look, total, most, wish, seed))
-            after = [fitted.steps(picture, total) for picture in left]
-            steps += sum(after)
-            lost += sum(picture.largest < step for picture, step in zip(left, after, strict=True))
-        if steps / len(shared) <= best or lost / len(shared) > wish:
+        tried = left_out(shared, fitter(look, total, most, wish, seed))
+        if tried.steps <= best or tried.lost > wish:
             continue
         fitted = Probing(look, stays_of(shared, look, total, most, wish, seed))
         # Words that were fitted to all pairs share more than those that were fitted to some.
         if fitted.stays and sum(fitted.steps(picture, total) - table(picture) - LOOK_STEPS for picture in shared) > 0:
-            best, found = steps / len(shared), fitted
+            best, found = tried.steps, fitted
     return found
+
+
+def left_out(pictures: Sequence[Picture], fit: Callable[[Sequence[Picture]], Table]) -> Tried:
+    """What `fit` gives those that it was not fitted to: each part of the pairs left out once."""
+    steps, lost = 0, 0
+    for rest, left in _folds(pictures):
+        fitted = fit(rest)
+        after = [fitted(picture) for picture in left]
+        steps += sum(after)
+        lost += sum(picture.largest < step for picture, step in zip(left, after, strict=True))
+    return Tried(steps / len(pictures), lost / len(pictures))
+
+
+def fitter(look: int, total: int, most: int, wish: float, seed: int) -> Callable[[Sequence[Picture]], Table]:
+    """How what a look during `look` lets prompts share is fitted to pairs."""
+
+    def fit(pictures: Sequence[Picture]) -> Table:
+        fitted = Probing(look, stays_of(pictures, look, total, most, wish, seed))
+        return lambda picture: fitted.steps(picture, total)
+
+    return fit
 
 
 def stays_of(pictures: Sequence[Picture], look: int, total: int, most: int, wish: float, seed: int) -> tuple[Stay, ...]:
