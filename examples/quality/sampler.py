@@ -9,7 +9,7 @@ batches are what the engine makes (`engine_road.py`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,19 +81,31 @@ class Sampler:
 
     def _difference(self, look: Look) -> float:
         (words, _), (prompt, total) = look.picture.legs
-        fresh, said = self._fresh(look.picture.scheduler, total), look.picture.prompts
-        point = self._start(fresh, look.picture.seed)
-        for step, time in enumerate(fresh.timesteps[: look.step - 1]):
-            point = self._go_on(point, fresh, said[: step + 1])
-            self._step([point], [words], time)
-        point, time = self._go_on(point, fresh, said[: look.step]), fresh.timesteps[look.step - 1]
+        *_, (latent, time) = self.inputs(words, look.picture.seed, look.picture.scheduler, total, look.step)
         prompts = words.split("\n")
-        states = torch.cat([self.words(words), *(self.words(one) for one in prompts)])
-        rows = torch.cat([point.scheduler.scale_model_input(point.latent, time)] * len(states))
-        rows = rows.contiguous(memory_format=torch.channels_last)
-        own, *others = self.pipe.unet(rows, time, encoder_hidden_states=states, return_dict=False)[0]
+        own, *others = self.predicted(torch.cat([latent] * (len(prompts) + 1)), [words, *prompts], time)
         norms = [float(torch.linalg.vector_norm(other - own)) for other in others]
         return norms[prompts.index(prompt)] / (sum(norms) / len(norms))
+
+    def inputs(
+        self, words: str, seed: int, scheduler: str, total: int, steps: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The latent and the time that the denoiser is given in each of the first `steps` of a run with these words."""
+        fresh = self._fresh(scheduler, total)
+        point = self._start(fresh, seed)
+        for step, time in enumerate(fresh.timesteps[:steps]):
+            if step:
+                self._step([point], [words], fresh.timesteps[step - 1])
+            yield point.scheduler.scale_model_input(point.latent, time), time
+
+    def predicted(self, rows: torch.Tensor, prompts: Sequence[str], time: torch.Tensor) -> torch.Tensor:
+        """What the denoiser says of each row with its prompt, without guidance."""
+        found = []
+        for i in range(0, len(rows), 2 * BATCH):
+            some = rows[i : i + 2 * BATCH].contiguous(memory_format=torch.channels_last)
+            states = torch.cat([self.words(prompt) for prompt in prompts[i : i + 2 * BATCH]])
+            found.append(self.pipe.unet(some, time, encoder_hidden_states=states, return_dict=False)[0])
+        return torch.cat(found)
 
     @torch.inference_mode()
     def pixels(self, latents: Sequence[torch.Tensor]) -> np.ndarray:

@@ -60,12 +60,14 @@ def bands_of(pictures: Sequence[Picture], total: int, wish: float, seed: int) ->
     return tuple(bands)
 
 
-def _row(scheduler: str, total: int, quality: Quality, wish: float, pictures: Sequence[Picture], seed: int) -> Row:
-    def table_of(known: Sequence[Picture]) -> Table:
-        bands = bands_of(known, total, wish, seed)
-        return lambda picture: _steps(bands, picture.similarity, total)
+def table_of(pictures: Sequence[Picture], total: int, wish: float, seed: int) -> Table:
+    """What the words let each picture share, as fitted to these."""
+    bands = bands_of(pictures, total, wish, seed)
+    return lambda picture: _steps(bands, picture.similarity, total)
 
-    probing = probing_of(pictures, total, wish, seed, table_of)
+
+def _row(scheduler: str, total: int, quality: Quality, wish: float, pictures: Sequence[Picture], seed: int) -> Row:
+    probing = probing_of(pictures, total, wish, seed, lambda known: table_of(known, total, wish, seed))
     return Row(
         scheduler=scheduler, total=total, quality=quality, bands=bands_of(pictures, total, wish, seed),
         look=probing.look, stays=probing.stays,

@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 PAIRS_MIN = 8
 """Fewer pairs say nothing."""
@@ -16,6 +16,9 @@ DRAWS = 1_000
 CONFIDENCE = 0.95
 UNSEEN_LOSS = 0.5
 """Counted beside what was seen: without it, few pairs that lost nothing would promise that none ever does."""
+
+SETS_KEPT = 8
+"""Sets of pairs whose draws are kept: all of them, and those without one of five parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,17 @@ class Bound:
             sums = [known + times * loss for known, times in zip(sums, self._times[pair], strict=True)]
         return (sorted(sums)[round(CONFIDENCE * (DRAWS - 1))] + UNSEEN_LOSS) / count <= wish
 
-    @cached_property
+    @property
     def _times(self) -> dict[int, list[int]]:
-        """How often each draw has each pair."""
-        chance, pairs = random.Random(self._seed), list(self._sides)
-        times = {pair: [0] * DRAWS for pair in pairs}
-        for draw in range(DRAWS):
-            for pair in chance.choices(pairs, k=len(pairs)):
-                times[pair][draw] += 1
-        return times
+        return _drawn(self._seed, tuple(self._sides))
+
+
+@lru_cache(SETS_KEPT)
+def _drawn(seed: int, pairs: tuple[int, ...]) -> dict[int, list[int]]:
+    """How often each draw has each pair. The same few sets are asked of for every look that is tried."""
+    chance = random.Random(seed)
+    times = {pair: [0] * DRAWS for pair in pairs}
+    for draw in range(DRAWS):
+        for pair in chance.choices(pairs, k=len(pairs)):
+            times[pair][draw] += 1
+    return times
