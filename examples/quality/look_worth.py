@@ -60,8 +60,8 @@ no foresight.
 WORTH = """## What it would save
 
 Steps shared by pairs that the rule was not fitted to, in the mean, where the share lost there keeps the wish.
-*Blindly*: the best of the calibrated words, of one number of steps for all, and of a rule that is fitted to dice and
-no look. Then for each way to look the best statistic: steps more than blindly, and what it must bring. *Bounded*:
+*Blindly*: the best of the calibrated words, of one number of steps for all, and of a rule that is fitted
+to dice. Then for each way to look the best statistic: steps more than blindly, and what it must bring. *Bounded*:
 nobody stays longer than the most similar by their words, as calibration has it; *free*: to the last step but one.
 """
 
@@ -238,7 +238,7 @@ def write(tried: dict[str, list[Tried]]) -> list[Worth]:
 def main() -> None:
     """Try what was not tried yet, within the minutes given, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=86, help="how many (86, as calibration)")
+    parser.add_argument("--pairs", type=int, default=160, help="how many (160)")
     parser.add_argument("--minutes", type=float, default=25, help="stop trying pairs after so long (25)")
     options = parser.parse_args()
     until = time.monotonic() + 60 * options.minutes
