@@ -36,6 +36,7 @@ SEED = 1
 DICE = 12
 """Statistics that are dice: what fitting a rule to them brings is no look's merit."""
 TODAY = "the farther one, by the mean of both"
+AS_NOW = "today's statistic"
 KEPT_AT = (6, 7, 8)
 """Shared steps for which foresight is told: at fewer nearly all pictures are still their own."""
 HEAD = """# What a look at a shared beginning could be worth
@@ -60,9 +61,10 @@ no foresight.
 WORTH = """## What it would save
 
 Steps shared by pairs that the rule was not fitted to, in the mean, where the share lost there keeps the wish.
-*Blindly*: the best of the calibrated words, of one number of steps for all, and of a rule that is fitted
-to dice. Then for each way to look the best statistic: steps more than blindly, and what it must bring. *Bounded*:
-nobody stays longer than the most similar by their words, as calibration has it; *free*: to the last step but one.
+*Blindly*: the best of the calibrated words, of one number of steps for all, and of a rule fitted to dice, in the mean
+of all dice. *Dice*: how much more the luckiest of them brings; what a look brings below that may be luck. Then for each
+way to look its best statistic: steps more than blindly, and what it must bring. *Bounded*: nobody stays longer than the
+most similar by their words, as calibration has it; *free*: to the last step but one.
 """
 
 
@@ -80,11 +82,6 @@ class Found:
         """Steps that it must bring."""
         return CALLS[self.way] / (1 - 1 / GROUP)
 
-    @property
-    def worth(self) -> bool:
-        """Whether it brings more than it costs."""
-        return self.gain > self.needed
-
 
 @dataclass(frozen=True, slots=True)
 class Worth:
@@ -96,6 +93,8 @@ class Worth:
     pairs: int
     blind: float
     by: str
+    dice: float
+    """Steps more that the best of all dice brings: what lies below may be chance."""
     best: tuple[Found, ...]
 
 
@@ -162,6 +161,7 @@ def worth(scheduler: str, tried: Sequence[Tried], total: int, quality: str, wish
         blindly = {"words": words, "one number": left_out(of(values[FULL, TODAY]), one_number(longest + 1, wish))}
         blindly |= {f"dice, step {step}": _mean([one[step - 1] for one in thrown]) for step in steps}
         by, blind = max(((by, one.steps) for by, one in blindly.items() if one.lost <= wish), key=lambda one: one[1])
+        luckiest = max(one.steps for thrown_one in thrown for one in thrown_one if one.lost <= wish) - blind
         best: dict[str, Found] = {}
         for (way, name), seen in values.items():
             for step in steps:
@@ -169,21 +169,27 @@ def worth(scheduler: str, tried: Sequence[Tried], total: int, quality: str, wish
                     continue
                 left = look(of(seen), step)
                 found = Found(way, left.steps - blind, left.lost, f"{name}, step {step}")
-                if left.lost <= wish and (way not in best or found.gain > best[way].gain):
-                    best[way] = found
-        yield Worth(scheduler, quality, bound, len(shared), blind, by, tuple(best.values()))
+                for kind in (way, AS_NOW) if (way, name) == (FULL, TODAY) else (way,):
+                    if left.lost <= wish and (kind not in best or found.gain > best[kind].gain):
+                        best[kind] = found
+        yield Worth(scheduler, quality, bound, len(shared), blind, by, luckiest, tuple(dict.fromkeys(best.values())))
+
+
+def is_worth(row: Worth, found: Found) -> bool:
+    """Whether it brings more than it costs, and more than the luckiest dice."""
+    return found.gain > max(found.needed, row.dice)
 
 
 def worth_table(rows: Sequence[Worth]) -> list[str]:
     """As Markdown."""
-    lines = ["| scheduler, wish | pairs | blindly | look | steps more | must bring | lost | worth it | by |",
+    lines = ["| scheduler, wish | pairs | blindly | dice | look | steps more | must bring | lost | worth it |",
              "|---" * 9 + "|"]  # fmt: skip
     for row in rows:
         for found in row.best:
             lines.append(
                 f"| {row.scheduler}, {row.wish}, {row.bound} | {row.pairs} | {row.blind:.2f} ({row.by}) | "
-                f"{found.way} | {found.gain:+.2f} | {found.needed:.2f} | {100 * found.lost:.1f} % | "
-                f"{'**yes**' if found.worth else 'no'} | {found.what} |"
+                f"{row.dice:+.2f} | {found.way}: {found.what} | {found.gain:+.2f} | {found.needed:.2f} | "
+                f"{100 * found.lost:.1f} % | {'**yes**' if is_worth(row, found) else 'no'} |"
             )
     return lines
 
@@ -229,8 +235,9 @@ def write(tried: dict[str, list[Tried]]) -> list[Worth]:
     for name, some in tried.items():
         lines += foresight_table(name, some)
     lines += ["", WORTH, *worth_table(rows), ""]
-    some_worth = [f"{row.scheduler}, {row.wish}, {row.bound}" for row in rows if any(one.worth for one in row.best)]
-    lines += [f"Worth their calls, chosen in hindsight: {'; '.join(some_worth) or 'none'}.", ""]
+    kept = [(row, one) for row in rows for one in row.best if is_worth(row, one)]
+    for bound in ("bounded", "free"):
+        lines += [f"Worth their calls, {bound}: {_summed([pair for pair in kept if pair[0].bound == bound])}.", ""]
     (RESULTS / PAGE).write_text("\n".join(lines))
     return rows
 
@@ -267,6 +274,16 @@ def _area(scores: np.ndarray, good: Sequence[bool]) -> float:
     ranks, kept = scores.argsort().argsort() + 1.0, np.asarray(good)
     below = ranks[~kept].sum() - (~kept).sum() * ((~kept).sum() + 1) / 2
     return float(below / (kept.sum() * (~kept).sum()))
+
+
+def _summed(kept: Sequence[tuple[Worth, Found]]) -> str:
+    """Which looks those are, and the calls of a picture that they save, their own included."""
+    said = [
+        f"{row.scheduler}, {row.wish}, {one.way} ({(one.gain - one.needed) * (1 - 1 / GROUP):.2f} of "
+        f"{STEPS - row.blind * (1 - 1 / GROUP):.1f} calls a picture)"
+        for row, one in kept
+    ]
+    return "; ".join(said) or "none"
 
 
 def _mean(left: Sequence[Left]) -> Left:
