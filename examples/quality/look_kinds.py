@@ -66,6 +66,11 @@ def over_steps(by_step: Mapping[str, list[float]]) -> dict[str, list[float]]:
     return found
 
 
+def looks_for(name: str, step: int) -> int:
+    """How many looks that statistic takes up to this step."""
+    return step if name.startswith("sum: ") else min(step, 2) if name.startswith("growth: ") else 1
+
+
 def looked_at(full: list[Predictions], half: list[Predictions]) -> dict[str, dict[str, list[float]]]:
     """For each way to look, each statistic by step. `half` are the predictions on the latent averaged two by two."""
     ways: dict[str, tuple[list[Predictions], Callable[[Predictions], dict[str, float]]]] = {

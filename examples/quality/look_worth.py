@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from examples.quality.look_kinds import CALLS, FULL
+from examples.quality.look_kinds import CALLS, FULL, looks_for
 from examples.quality.look_trials import LOOKS, Notebook, Tried, portions, try_out
 from examples.quality.sampler import Sampler
 from examples.quality.statistics import Estimate, ranked
@@ -37,6 +37,7 @@ DICE = 12
 """Statistics that are dice: what fitting a rule to them brings is no look's merit."""
 TODAY = "the farther one, by the mean of both"
 AS_NOW = "today's statistic"
+LESS = "less "
 KEPT_AT = (6, 7, 8)
 """Shared steps for which foresight is told: at fewer nearly all pictures are still their own."""
 HEAD = """# What a look at a shared beginning could be worth
@@ -64,7 +65,9 @@ Steps shared by pairs that the rule was not fitted to, in the mean, where the sh
 *Blindly*: the best of the calibrated words, of one number of steps for all, and of a rule fitted to dice, in the mean
 of all dice. *Dice*: how much more the luckiest of them brings; what a look brings below that may be luck. Then for each
 way to look its best statistic: steps more than blindly, and what it must bring. *Bounded*: nobody stays longer than the
-most similar by their words, as calibration has it; *free*: to the last step but one.
+most similar by their words, as calibration has it; *free*: to the last step but one. Free rules believe the model's
+own judgement where calibration does not: it is kinder than the judge, who says in [quality.md](quality.md) (*Who
+decides*, the most that a look could bring) what leaving that late costs on other pairs.
 """
 
 
@@ -75,12 +78,19 @@ class Found:
     way: str
     gain: float
     lost: float
-    what: str
+    name: str
+    step: int
 
     @property
     def needed(self) -> float:
         """Steps that it must bring."""
-        return CALLS[self.way] / (1 - 1 / GROUP)
+        looks = looks_for(self.name.removeprefix(LESS), self.step)
+        return looks * CALLS[self.way] / (1 - 1 / GROUP)
+
+    @property
+    def net(self) -> float:
+        """Steps that it brings beyond its calls."""
+        return self.gain - self.needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,7 @@ def statistics(tried: Sequence[Tried]) -> Iterator[tuple[str, str, np.ndarray]]:
         for name in named:
             values = np.asarray([one.looks[way][name] for one in tried])
             yield way, name, values
-            yield way, f"less {name}", -values
+            yield way, f"{LESS}{name}", -values
 
 
 def dice(count: int) -> Iterator[np.ndarray]:
@@ -168,9 +178,9 @@ def worth(scheduler: str, tried: Sequence[Tried], total: int, quality: str, wish
                 if np.ptp(seen[:, step - 1]) == 0:
                     continue
                 left = look(of(seen), step)
-                found = Found(way, left.steps - blind, left.lost, f"{name}, step {step}")
+                found = Found(way, left.steps - blind, left.lost, name, step)
                 for kind in (way, AS_NOW) if (way, name) == (FULL, TODAY) else (way,):
-                    if left.lost <= wish and (kind not in best or found.gain > best[kind].gain):
+                    if left.lost <= wish and (kind not in best or found.net > best[kind].net):
                         best[kind] = found
         yield Worth(scheduler, quality, bound, len(shared), blind, by, luckiest, tuple(dict.fromkeys(best.values())))
 
@@ -188,8 +198,8 @@ def worth_table(rows: Sequence[Worth]) -> list[str]:
         for found in row.best:
             lines.append(
                 f"| {row.scheduler}, {row.wish}, {row.bound} | {row.pairs} | {row.blind:.2f} ({row.by}) | "
-                f"{row.dice:+.2f} | {found.way}: {found.what} | {found.gain:+.2f} | {found.needed:.2f} | "
-                f"{100 * found.lost:.1f} % | {'**yes**' if is_worth(row, found) else 'no'} |"
+                f"{row.dice:+.2f} | {found.way}: {found.name}, step {found.step} | {found.gain:+.2f} | "
+                f"{found.needed:.2f} | {100 * found.lost:.1f} % | {'**yes**' if is_worth(row, found) else 'no'} |"
             )
     return lines
 
@@ -279,7 +289,7 @@ def _area(scores: np.ndarray, good: Sequence[bool]) -> float:
 def _summed(kept: Sequence[tuple[Worth, Found]]) -> str:
     """Which looks those are, and the calls of a picture that they save, their own included."""
     said = [
-        f"{row.scheduler}, {row.wish}, {one.way} ({(one.gain - one.needed) * (1 - 1 / GROUP):.2f} of "
+        f"{row.scheduler}, {row.wish}, {one.way} ({one.net * (1 - 1 / GROUP):.2f} of "
         f"{STEPS - row.blind * (1 - 1 / GROUP):.1f} calls a picture)"
         for row, one in kept
     ]
