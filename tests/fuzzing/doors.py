@@ -85,7 +85,7 @@ def _beacon(data: bytes) -> None:
     for field in fields:
         key, equals, value = field.partition(b"=")
         record[key] = value if equals else None
-    beacon.recognise(SECRET, [NodeId("ADA")], record)
+    beacon.recognise(SECRET, [NodeId("ADA")], record, 7777)
 
 
 DOORS: Final[dict[str, Door]] = {

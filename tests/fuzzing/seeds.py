@@ -24,12 +24,12 @@ CONVERSATIONS: Final = (*map(conversation, FRAMES), conversation(*FRAMES[:6]), c
 TOKEN: Final = pairing.Token(KEY, bytes(16), ("192.168.1.7", "fe80::1"), 7777)
 TOKENS: Final = (TOKEN.text().encode(), pairing.Token(KEY, bytes(16), (), 1).text().encode())
 _REQUEST: Final = pairing.JoinRequest(
-    version=1,
+    version=2,
     device_key=KEY,
     curve_key=KEY,
     key_bind=KEY + KEY,
     name="ada",
-    nonce=bytes(16),
+    commitment=KEY,
     reply_port=7777,
     proof=KEY,
 )
@@ -39,6 +39,7 @@ JOINING: Final = tuple(
         (
             _REQUEST,
             pairing.JoinOffer(device_key=KEY, root_key=KEY, name="bob", nonce=bytes(16), proof=KEY),
+            pairing.JoinReveal(nonce=bytes(16)),
             pairing.JoinConfirm(yes=True, proof=KEY),
             pairing.JoinGrant(
                 certificates=(b"c",), revocations=(b"r",), discovery_secret=KEY, hosts=("10.0.0.1",), port=1
@@ -89,7 +90,10 @@ PICTURES: Final = (
 )
 
 BEACONS: Final = (
-    b"\0".join(f"{key}={value}".encode() for key, value in beacon.beacon(bytes(32), bytes(16), ADA).items()),
+    b"\0".join(
+        f"{key}={value}".encode()
+        for key, value in beacon.beacon(bytes(32), bytes(16), ADA, ("10.0.0.1",), 7777).items()
+    ),
 )
 CALIBRATIONS: Final = (Path(EMBEDDED_FOLDER / CALIBRATION_FILE).read_bytes(),)
 

@@ -11,8 +11,8 @@ RUNNER, ORIGIN, OFFERS = (f"coordination/{name}.py" for name in ("runner", "orig
 OF_TERMS = (
     swap(
         "fence off",
-        NODE,
-        "return [] if self._election.obeys(sender, attempt.term) else [Send(sender, self._election.fenced())]",
+        ELECTION,
+        "return [] if self.obeys(sender, term) else [Send(sender, self.fenced())]",
         "return []",
     ),
     swap(
