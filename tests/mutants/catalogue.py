@@ -192,7 +192,7 @@ OF_RESULTS = (
     swap(
         "anybody may ask to stand by",
         NODE,
-        "return self._fence(sender, message.offer.attempt) or self._standby.asked(message, now_s)",
+        "return self._election.fence(sender, message.offer.attempt.term) or self._standby.asked(message, now_s)",
         "return self._standby.asked(message, now_s)",
     ),
     swap("digest not verified", HANDOFF, "if hashlib.sha256(data).digest() != taking.begin.digest:", "if False:"),

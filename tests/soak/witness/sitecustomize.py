@@ -86,7 +86,7 @@ def _watch_node(pen: Pen) -> None:
             living, before = self._living, seen["living"]
             seen["living"] = living
             for peer in sorted(before - living):
-                known = self._membership.peer(peer, self._now_s)
+                known = self._membership.known(peer)
                 ended = None if known is None or known.ended is None else str(known.ended)
                 pen.write("lost", peer=peer, cause=ended or "silence")
             for peer in sorted(living - before):
