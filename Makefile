@@ -30,7 +30,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 # Whole nodes under every fault, each seed a story: `SEEDS=1 NODES=3 FIRST_SEED=7` tells one.
-SEEDS ?= 200
+SEEDS ?= 1000
 NODES ?= 2 3 5 8 16
 FIRST_SEED ?= 0
 simulate: $(READY)

@@ -7,6 +7,7 @@ line with the command that replays it.
 import argparse
 import os
 import sys
+from itertools import cycle
 from time import perf_counter
 
 from tests.simulation import campaign
@@ -37,9 +38,9 @@ def tell(seed: int, nodes: int) -> int:
 
 
 def count(first: int, seeds: int, nodes: list[int], processes: int) -> int:
-    """Play many stories and print what they showed."""
+    """Play many stories, each seed with the next number of nodes, and print what they showed."""
     began_s, report, told = perf_counter(), Report(), 0
-    cases = ((seed, number) for seed in range(first, first + seeds) for number in nodes)
+    cases = zip(range(first, first + seeds), cycle(nodes), strict=False)
     for _ in campaign.run(report, cases, processes):
         for story, _, text in report.violations[told:]:
             replay = f"make simulate FIRST_SEED={story.seed} SEEDS=1 NODES={story.nodes}"
