@@ -4,6 +4,7 @@ Only our own modules are watched for coverage; a crash or a leak ends the proces
 here: which doors there are (`doors`), or how long anybody knocks (`campaign`).
 """
 
+import os
 import sys
 
 import atheris
@@ -13,6 +14,9 @@ with atheris.instrument_imports(include=["peerd", "peerd_protocol"]):
 
 
 def main() -> None:
+    # Linux counts into a program's peak of memory what had started it; a fork of its own begins at nothing.
+    if child := os.fork():
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     name, *options = sys.argv[1:]
     doors = list(DOORS.values()) if name == "all" else [DOORS[name]]
 
