@@ -19,6 +19,8 @@ from tests.simulation.stories import drawn
 NODES = (2, 3, 5, 8, 16)
 ENOUGH = 1_000
 """From so many stories on each fault and each passage must have occurred."""
+TOLD_EACH = 1_000
+"""After so many stories a line says how far it is."""
 SHORTENED_MAX = 1
 """Violations of one campaign that are made short; the others may have the same cause."""
 
@@ -42,6 +44,8 @@ def count(first: int, seeds: int, nodes: list[int], processes: int) -> int:
     began_s, report, told = perf_counter(), Report(), 0
     cases = zip(range(first, first + seeds), cycle(nodes), strict=False)
     for _ in campaign.run(report, cases, processes):
+        if report.stories % TOLD_EACH == 0:
+            print(f"{report.stories} stories, {perf_counter() - began_s:.0f} s", file=sys.stderr, flush=True)
         for story, _, text in report.violations[told:]:
             replay = f"make simulate FIRST_SEED={story.seed} SEEDS=1 NODES={story.nodes}"
             print(f"VIOLATION {text}; {replay}", flush=True)

@@ -33,7 +33,11 @@ class Violation(AssertionError):
 
     def __init__(self, invariant: str, text: str) -> None:
         super().__init__(f"{invariant} {text}")
-        self.invariant = invariant
+        self.invariant, self.text = invariant, text
+
+    def __reduce__(self) -> tuple[type["Violation"], tuple[str, str]]:
+        """As it is made, so that a process of a campaign can tell the others."""
+        return Violation, (self.invariant, self.text)
 
 
 class Terms:

@@ -3,6 +3,7 @@
 `make simulate` plays more, and replays the one that fails.
 """
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -47,6 +48,11 @@ def test_little_trouble_changes_no_more_than_it_must(nodes: int) -> None:
 
 def test_most_requests_share_and_nearly_all_finish(report: Report) -> None:
     assert report.endings["finished"] > 4 * (report.endings["failed"] + report.endings["cancelled"])
+
+
+def test_a_violation_that_another_process_found_is_told_here() -> None:
+    told = copy.copy(Violation("I1", "two leaders of one term"))  # by the same way as between processes
+    assert (told.invariant, str(told)) == ("I1", "I1 two leaders of one term")
 
 
 def test_a_seed_tells_the_same_story_again() -> None:
