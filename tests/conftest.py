@@ -14,6 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 HERE = Path(__file__).parent
 TOGETHER = ("world", "engine")
 """Rooms that take longest go first, so that the rest fills the gaps."""
+APART = ("test_street.py",)
+"""Of those rooms, what has a network of its own and may go to whoever is free."""
 QUIET = ("test_measuring.py", "test_negotiation.py")
 """Stories of who is faster are told last, when the other worker is through with its part."""
 
@@ -23,8 +25,8 @@ settings.load_profile("patient")
 
 def together(test: str) -> str:
     """The room whose tests a test file stays with, or ''. The file is given as a path from the project's root."""
-    room = Path(test).parts[1]
-    return room if room in TOGETHER else ""
+    room, name = Path(test).parts[1], Path(test).name
+    return room if room in TOGETHER and name not in APART else ""
 
 
 class Rooms(LoadScopeScheduling):

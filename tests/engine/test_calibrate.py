@@ -57,15 +57,13 @@ def test_a_model_is_measured_and_a_second_run_goes_on(
     # Cut off in the middle of its last line: that pair alone is measured again, and comes out the same.
     lines = notebook.read_bytes()
     notebook.write_bytes(lines[:-20])
-    assert calibrate(wanted(small_model, schedulers=("ddim",)), as_json=True) == 0
-    assert [line for line in notebook.read_bytes().splitlines() if line][-1] == lines.splitlines()[-1]
-    assert parse(written.read_bytes()) == first
-
     # Another scheduler joins what is there.
-    assert calibrate(wanted(small_model, schedulers=("dpmpp_2m",), qualities=("fast",)), as_json=True) == 0
+    assert calibrate(wanted(small_model, schedulers=("ddim", "dpmpp_2m")), as_json=True) == 0
+    measured = [line for line in notebook.read_bytes().splitlines() if line]
+    assert measured[len(lines.splitlines()) - 1] == lines.splitlines()[-1]
     both = parse(written.read_bytes())
     assert both.rows[:3] == first.rows
-    assert [(row.scheduler, row.quality) for row in both.rows[3:]] == [("dpmpp_2m", "fast")]
+    assert {row.scheduler for row in both.rows[3:]} == {"dpmpp_2m"}
 
 
 @pytest.mark.parametrize(

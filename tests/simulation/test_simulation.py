@@ -16,8 +16,8 @@ from tests.simulation.play import Play, play
 from tests.simulation.report import REQUESTS, ROLES, Report
 from tests.simulation.stories import Story, drawn
 
-SEEDS = {2: 400, 3: 250, 5: 100, 8: 40, 16: 10}
-"""About a minute on one core."""
+SEEDS = {2: 160, 3: 120, 5: 50, 8: 20, 16: 5}
+"""Half a minute on one slow core; `make simulate` is for more."""
 
 
 @pytest.fixture(scope="module")
