@@ -117,5 +117,6 @@ def _clip_reasons(message: AnyMessage) -> AnyMessage:
 
 
 def _clip(reason: str) -> str:
-    said = readable(" ".join(reason.split()))
+    """What may be said goes out as it is; the rest as one readable line."""
+    said = reason if reason.isprintable() else readable(" ".join(reason.split()))
     return said if len(said) <= bounds.REASON_CHARS_MAX else said[: bounds.REASON_CHARS_MAX - 1] + "…"

@@ -258,6 +258,12 @@ def test_what_people_read_of_a_peer_steers_no_terminal() -> None:
         codec.decode(frame_of(fields_of(received) | {"reason": said.reason}))
 
 
+@pytest.mark.parametrize("reason", ["", " ", "out of  memory", "no room on the disk"])
+def test_a_reason_that_may_be_said_goes_out_as_it_is(reason: str) -> None:
+    said = RequestFailed(request=RequestId("r"), reason=reason)
+    assert codec.decode(codec.encode(said)) == said
+
+
 def test_a_long_reason_is_clipped_rather_than_lost() -> None:
     received = codec.decode(codec.encode(RequestFailed(request=RequestId("r"), reason="why " * 1_000)))
     assert isinstance(received, RequestFailed)
