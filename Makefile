@@ -10,6 +10,10 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
+# Bytecode is kept even where the environment says otherwise: hundreds of processes begin in the tests, and each would
+# compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test simulate mutants soak fuzz setup bench quality clean
 
 setup: $(READY)

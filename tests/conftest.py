@@ -1,7 +1,6 @@
 """How all tests are run: two at a time where they may be, and without a stopwatch.
 
-Stories with real daemons stay in one worker, one after another, as they share a host's mDNS and a cluster of real
-engines; the engine's tests stay together for the models they loaded. Every other file may go to whoever is free.
+Every file goes as a whole to whoever is free, but for rooms: files that share what is dear stay with one worker.
 """
 
 from pathlib import Path
@@ -11,30 +10,32 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
-TOGETHER = ("world", "engine")
-"""Rooms that take longest go first, so that the rest fills the gaps."""
-APART = ("test_street.py",)
-"""Of those rooms, what has a network of its own and may go to whoever is free."""
+ROOT = Path(__file__).parents[1]
+ENGINE = "tests/engine/"
+CLUSTER = ("test_engine_trouble.py", "test_privacy.py", "test_sharing.py")
 QUIET = ("test_measuring.py", "test_negotiation.py")
-"""Stories of who is faster are told last, when the other worker is through with its part."""
+"""Rooms: models in one process's memory, the warm engines of one cluster, and who is faster."""
+FIRST = (ENGINE, "test_demo.py", CLUSTER[0], "tests/world/")
+"""What takes longest goes first, so that the rest fills the gaps; what needs quiet goes last, when the other worker is
+through with its part."""
+
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no bug
 settings.load_profile("patient")
 
 
-def together(test: str) -> str:
-    """The room whose tests a test file stays with, or ''. The file is given as a path from the project's root."""
-    room, name = Path(test).parts[1], Path(test).name
-    return room if room in TOGETHER and name not in APART else ""
+def room_of(test: str) -> str:
+    """Where the tests of a file stay together. The file is given as a path from the project's root."""
+    if test.startswith(ENGINE):
+        return ENGINE
+    return next((room[0] for room in (CLUSTER, QUIET) if test.endswith(room)), test)
 
 
 class Rooms(LoadScopeScheduling):
     """Deals out whole rooms where tests share what is dear, and whole files elsewhere."""
 
     def _split_scope(self, nodeid: str) -> str:
-        test = nodeid.partition("::")[0]
-        return together(test) or test
+        return room_of(nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,8 +44,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> tuple[int, bool]:
-        room = together(str(item.path.relative_to(HERE.parent)))
-        return TOGETHER.index(room) if room else len(TOGETHER), item.path.name in QUIET
+    def place(item: pytest.Item) -> int:
+        room = room_of(item.path.relative_to(ROOT).as_posix())
+        if room in QUIET:
+            return len(FIRST) + 1
+        return next((place for place, first in enumerate(FIRST) if first in room), len(FIRST))
 
     items.sort(key=place)

@@ -55,7 +55,8 @@ def test_no_scheduler_is_left_out() -> None:
 
 @pytest.mark.parametrize("scheduler", IN_DIFFUSERS)
 def test_stable_diffusion_resumes_exactly_at_every_step(fresh: Zygote, picture_model: Model, scheduler: str) -> None:
-    resumes_exactly_at_every_step(fresh, picture_model, scheduler, *IN_DIFFUSERS[scheduler], steps=6)
+    steps = 6 if calls_per_run(scheduler, 6) <= 7 else 4  # as many calls, of schedulers that make two a step
+    resumes_exactly_at_every_step(fresh, picture_model, scheduler, *IN_DIFFUSERS[scheduler], steps=steps)
 
 
 @pytest.mark.parametrize("scheduler", VARIANTS_IN_DIFFUSERS)

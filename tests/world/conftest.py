@@ -3,7 +3,9 @@
 Never here: clusters of toy engines, which each file starts for itself.
 """
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,14 +16,22 @@ from tests.world.asking import ask
 _told: set[tuple[str, int]] = set()
 """Bugs that an earlier story failed for: the log's path and the line's number."""
 
+RECORDER = Path(__file__).parent / "recorder"
 SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
 
 
 @pytest.fixture(scope="session")
 def real_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """ada, and bob and cleo who are three times as slow, so that whoever is asked, ada is the best executor."""
+    """ada, and bob and cleo who are three times as slow, so that whoever is asked, ada is the best executor.
+
+    Each has its record of all that it sends beside its home."""
     folder = tmp_path_factory.mktemp("real")
-    with Cluster(folder, ["ada", "bob", "cleo"], each={"bob": SLOW, "cleo": SLOW}) as three:
+    path = os.pathsep.join([str(RECORDER), os.environ.get("PYTHONPATH", "")])
+    each = {
+        name: {**speed, "PYTHONPATH": path, "RECORD_SENT_TO": str(folder / f"{name}.sent")}
+        for name, speed in (("ada", {}), ("bob", SLOW), ("cleo", SLOW))
+    }
+    with Cluster(folder, list(each), each=each) as three:
         three.start()
         three.pair_all()
         three.wait_for_leader(within_s=30.0)

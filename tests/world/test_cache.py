@@ -1,7 +1,7 @@
 """Late requests: two daemons keep what a group left, and whoever asks later goes on from there. Every call is counted.
 
-Toy engines but for the last story: what is told here is plumbing. Each story begins with an empty shelf. Never here:
-which checkpoint is best (`tests/peerd/planning/test_cached.py`), or the shelf's own disk
+Toy engines: what is told here is plumbing. Each story begins with an empty shelf. Never here: bits of real pictures
+(`test_sharing.py`), which checkpoint is best (`tests/peerd/planning/test_cached.py`), or the shelf's own disk
 (`tests/peerd/test_checkpoint_cache.py`).
 """
 
@@ -248,23 +248,3 @@ def test_who_joins_another_cluster_takes_nothing_along(tmp_path: Path) -> None:
         pair(cleo, dan)
         assert not kept_by(dan)
         assert not list(all_files(dan.home / FOLDER_NAME))
-
-
-def test_the_real_model_goes_on_from_what_a_peer_kept_bit_for_bit(real_cluster: Cluster) -> None:
-    wait_for_agreement(*real_cluster.nodes)
-    for node in real_cluster.nodes:
-        node.client.clear_cache()
-    total, shared, seed = 6, 3, 1_111
-    together = ask_together(real_cluster.nodes[:2], PAIR, "kept", steps=total, shared=shared, seed=seed)
-    pictures = {one.tale.prompt: one.finished().pixels_sha256 for one in together}
-    holder = until(
-        lambda: next((node for node in real_cluster.nodes if shared in {kept.step for kept in kept_by(node)}), None),
-        "whoever ran the shared steps keeps them",
-    )
-    asker, other = [node for node in real_cluster.nodes if node is not holder]
-    ask(asker, "a car on the beach", share="nothing", steps=3).finished()
-    (prompt,) = {kept.prompt for kept in kept_by(holder) if kept.step == shared}
-    finished, asked, calls = late(real_cluster, asker, prompt, steps=total, shared=shared, seed=seed)
-    assert calls == {holder.name: 0, other.name: 0, asker.name: total - shared}
-    assert asked.first(HandedOff).step == shared
-    assert finished.pixels_sha256 == pictures[prompt]

@@ -84,7 +84,7 @@ def test_prompts_go_round_and_unlike_ones_do_not_share(tmp_path: Path) -> None:
 
 def _begun(family: Marked, out: Path, until: str) -> "subprocess.Popen[str]":
     """A demo that has come to the line that holds `until`."""
-    process = family.start(*DEMO, "--nodes", "3", "--out", str(out), "--json")
+    process = family.start(*DEMO, "--nodes", "2", "--out", str(out), "--json")
     assert process.stderr is not None
     for line in process.stderr:
         if until in line:
@@ -105,7 +105,7 @@ def test_ctrl_c_at_any_point_leaves_no_process_behind(tmp_path: Path, until: str
 def test_not_even_a_killed_demo_leaves_a_daemon_behind(tmp_path: Path) -> None:
     with marked() as family:
         process = _begun(family, tmp_path, "Waking")
-        assert len(family.daemons()) == 3
+        assert len(family.daemons()) == 2
         process.kill()
         process.communicate(timeout=20)
         family.wait_until_gone()
@@ -114,10 +114,10 @@ def test_not_even_a_killed_demo_leaves_a_daemon_behind(tmp_path: Path) -> None:
 def test_a_daemon_that_dies_is_one_sentence_and_everything_is_cleaned_up(tmp_path: Path) -> None:
     with marked() as family:
         process = _begun(family, tmp_path, "Pairing")
-        family.daemons()["cleo"].kill()
+        family.daemons()["bob"].kill()
         stdout, stderr = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert "cleo" in json.loads(stdout)["error"]
+        assert "bob" in json.loads(stdout)["error"]
         assert "Traceback" not in stderr
         family.wait_until_gone()
 

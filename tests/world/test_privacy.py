@@ -4,9 +4,7 @@ with who can read it.
 Never here: who may see what by the rules (`tests/protocol/`), or that strangers are kept out (`tests/peerd/network/`).
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,26 +15,17 @@ from tests.world import record
 from tests.world.asking import Asked, ask, ask_together, leader_and_followers, promises_of
 from tests.world.record import Sent, traces
 
-RECORDER = Path(__file__).parent / "recorder"
 NAMES = ("ada", "bob", "cleo")
 TOTAL = 8
 TRIES_MAX = 5
 NEGATIVE = "blurry mustard"
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three daemons with the real model, warm, each with its record beside its home."""
-    folder = tmp_path_factory.mktemp("privacy")
-    path = os.pathsep.join([str(RECORDER), os.environ.get("PYTHONPATH", "")])
-    each = {name: {"PYTHONPATH": path, "RECORD_SENT_TO": str(folder / f"{name}.sent")} for name in NAMES}
-    with Cluster(folder, NAMES, each=each) as three:
-        three.start()
-        three.pair_all()
-        leader_and_followers(three)
-        for warming in [ask(node, "a stone", share="nothing", steps=1) for node in three.nodes]:
-            warming.finished()
-        yield three
+@pytest.fixture
+def recorded(real_cluster: Cluster) -> Cluster:
+    """Its record holds other stories too; nothing that is looked for here is said there."""
+    leader_and_followers(real_cluster)
+    return real_cluster
 
 
 def embedding_of(cluster: Cluster, prompt: str) -> bytes:
@@ -73,7 +62,7 @@ def test_concepts_alone_leave_the_device_and_still_share(recorded: Cluster) -> N
     """The leader hides its words as a follower does, from one who shows them."""
     leader, (asker, friend) = leader_and_followers(recorded)
     hidden = (
-        ("a crimson apple on the table, as Winifred likes it", ("Winifred", "crimson", "apple", "blurry", "mustard")),
+        ("a crimson apricot on the table, as Winifred likes it", ("Winifred", "crimson", "apricot", "blurry", "mustard")),
         ("a scarlet pear on the table", ("scarlet", "pear")),
     )
     wishes = {"group_name": "fruits", "group_size": 3, "wait_s": 30.0, "steps": TOTAL, "seed": 7}

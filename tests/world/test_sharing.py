@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from peerd.demo.cluster import Cluster
+from peerd.demo.nodes import NodeProcess
 from peerd_protocol.notices import HandedOff, LocalStep, PlanMade, Queued
 from tests.world.asking import (
     PICTURE_S,
@@ -25,6 +26,7 @@ from tests.world.asking import (
     peerd,
     pid_of,
     promises_of,
+    until,
     wait_for_agreement,
     wait_for_engine,
     wait_until_gone,
@@ -140,6 +142,32 @@ def test_a_plan_says_what_then_happens(cluster: Cluster) -> None:
     assert record["denoiser_calls"] == 0.0, "every call that a plan promised was made, and no other"
     crossed = sum(one.tale.crossed.size for one in together if one.tale.crossed)
     assert crossed == pytest.approx(told["handoff_bytes"], rel=0.05)
+
+
+def test_a_late_request_goes_on_from_what_a_peer_kept_bit_for_bit(cluster: Cluster) -> None:
+    """Whoever names the lead's prompt and seed gets its very picture, for the steps that are left."""
+    for node in cluster.nodes:
+        node.client.clear_cache()
+    wishes = {"steps": TOTAL, "shared": SHARED, "seed": 1_111}
+    together = ask_together(cluster.nodes[:2], FRUITS[:2], "kept", **wishes)
+    pictures = {one.tale.prompt: one.finished().pixels_sha256 for one in together}
+
+    def kept_by(node: NodeProcess) -> list[str]:
+        return [kept.prompt for kept in node.client.cache().entries if kept.step == SHARED]
+
+    holder = until(
+        lambda: next((node for node in cluster.nodes if kept_by(node)), None),
+        "whoever ran the shared steps keeps them",
+    )
+    asker, other = [node for node in cluster.nodes if node is not holder]
+    # Longer than it takes to tell a leader what one keeps.
+    ask(asker, "a car on the beach", share="nothing", steps=3).finished()
+    (prompt,) = kept_by(holder)
+    before = cluster.denoiser_calls()
+    late = ask(asker, prompt, **wishes)
+    assert late.finished().pixels_sha256 == pictures[prompt]
+    assert late.first(HandedOff).step == SHARED
+    assert calls_since(cluster, before) == {holder.name: 0, other.name: 0, asker.name: TOTAL - SHARED}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what another process has mapped")
