@@ -98,6 +98,10 @@ class Place:
     breaks_at_step: int | None = None
     hangs: bool = False
     """Its engine makes no step, and does not say so."""
+    step_ticks: int = 1
+    """How long its engine takes for a step, whatever was foreseen."""
+    ticks: int = 0
+    """Of its engine, since the last step."""
     warnings: list[str] = field(default_factory=list)
     asleep: bool = False
     """It stands still while time goes on."""
@@ -263,8 +267,10 @@ class LittleWorld:
 
     def _work(self, me: NodeId, place: Place) -> None:
         """One tick of the engine: one step of the oldest work."""
-        if not place.works or place.hangs:
+        place.ticks = place.ticks + 1 if place.works else 0
+        if place.ticks < place.step_ticks or place.hangs:
             return
+        place.ticks = 0
         work, (order, step) = next(iter(place.works.items()))
         step += 1
         if place.breaks_at_step == step:

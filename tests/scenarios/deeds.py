@@ -10,7 +10,7 @@ from peerd_protocol.events import Cancelled, Draft, Leaving, Profiled
 from peerd_protocol.ids import BootNonce, NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, Chunk, Heartbeat, Offer, PlanTold
 from peerd_protocol.profile import PowerClass
-from tests.protocol.little_world import FORECAST, picture_request
+from tests.protocol.little_world import FORECAST, TICK_S, picture_request
 from tests.scenarios.language import Kind, Names, Sentence, collector
 from tests.scenarios.stage import Stage
 
@@ -166,6 +166,11 @@ def hang(stage: Stage, name: str) -> None:
 @deed("NAME's engine goes on")
 def go_on(stage: Stage, name: str) -> None:
     stage.awake(name).hangs = False
+
+
+@deed("NAME's engine takes NUMBER seconds for a step, whatever it promised")
+def boast(stage: Stage, name: str, seconds: int) -> None:
+    stage.awake(name).step_ticks = round(seconds / TICK_S)
 
 
 @deed("NAME's engine will break at step NUMBER")
