@@ -90,7 +90,7 @@ class Terms:
                 raise Violation("I12", f"{name} gives its leave to {to} {since_s:.2f} s after {given[-1]}")
         process.leave = rank, now_s
         if node.role is Role.CANDIDATE:
-            process.yielded_s = now_s
+            process.yielded = now_s, node._election.interval_s
 
     def accepted(self, process: Process, sender: NodeId, command: Command) -> None:
         """A command was not fenced."""
@@ -133,12 +133,13 @@ class Terms:
 
     @staticmethod
     def _check_yielding(process: Process, role: Role) -> None:
-        if process.yielded_s is None or role is Role.CANDIDATE:
+        if process.yielded is None or role is Role.CANDIDATE:
             return
-        since_s = (process.turned_s - process.yielded_s) * process.device.rate
-        if role is Role.LEAD and since_s < YIELDS_INTERVALS * process.node._election.interval_s - SLACK:
+        yielded_s, interval_s = process.yielded
+        since_s = (process.turned_s - yielded_s) * process.device.rate
+        if role is Role.LEAD and since_s < YIELDS_INTERVALS * interval_s - SLACK:
             raise Violation("I13", f"{process.device.name} claims {since_s:.2f} s after it gave its leave to another")
-        process.yielded_s = None
+        process.yielded = None
 
 
 def _term_of(command: Command) -> Term:

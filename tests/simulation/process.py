@@ -66,8 +66,8 @@ class Process:
         """How long, by its own clock, it had no turn before the last one."""
         self.leave: tuple[Rank, float] | None = None
         """Whom it gave its leave to lead last, and when."""
-        self.yielded_s: float | None = None
-        """When it gave its leave as a candidate, if it is the same candidate still."""
+        self.yielded: tuple[float, float] | None = None
+        """When it gave its leave as a candidate, and its interval then, if it is the same candidate still."""
         self.greeted: dict[NodeId, BootNonce] = {}
         """Which life of each peer said hello last."""
         self.delivering: set[RequestId] = set()

@@ -40,6 +40,12 @@ def test_every_fault_and_every_passage_occurs(report: Report) -> None:
     assert set(report.requests) >= REQUESTS
 
 
+@pytest.mark.parametrize(("seed", "nodes"), [(2_004_658, 8)])
+def test_a_story_of_a_campaign_is_not_broken_any_more(seed: int, nodes: int) -> None:
+    """A candidate yielded for half its interval, and went on battery, whose interval is longer, meanwhile."""
+    assert play(drawn(seed, nodes)).violation is None
+
+
 @pytest.mark.parametrize("nodes", [2, 3, 5])
 def test_little_trouble_changes_no_more_than_it_must(nodes: int) -> None:
     for seed in range(15):
