@@ -264,6 +264,23 @@ def concepts(
 
 
 @app.command()
+def audit(
+    logs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[LOG...]", help="Other devices' logs: exported files, or homes.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write this node's log for others to audit.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the log of receipts for shared steps, and hold others' logs against it; asks no daemon."""
+    from peerd.commands import output
+    from peerd.commands.audit import audit as run_audit
+
+    _exit(output.run(lambda: run_audit(logs or [], export, as_json), as_json))
+
+
+@app.command()
 def demo(
     prompts: Annotated[list[str] | None, typer.Argument(metavar="[PROMPT...]")] = None,
     nodes: Annotated[int, typer.Option(metavar="N", help="Daemons to start.")] = 4,

@@ -50,6 +50,8 @@ from peerd.network.transport import Transport
 from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
 from peerd.planning.allowance import Allowance
+from peerd.receipt_log import ReceiptLog
+from peerd.receipts import Receipts
 from peerd.reception import Reception
 from peerd.runtime import Runtime, boot_time_s, looked_after
 from peerd.sealing import Seal
@@ -60,7 +62,7 @@ from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import CacheChanged, PeerClosed, PeerConnected, Profiled, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId
 from peerd_protocol.limits import readable
-from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello
+from peerd_protocol.messages import PROTOCOL_VERSION, AnyFrame, Countersignature, Hello, Receipt
 from peerd_protocol.node import Node
 from peerd_protocol.plan import Call
 from peerd_protocol.profile import PowerClass, Profile
@@ -156,7 +158,12 @@ async def _composed(
             links=links,
         )
 
-        works = Works(engine, paces, hardware, lambda: profiler.meter.watts, calibration_of=calibrated)
+        receipt_log = ReceiptLog(home, identity.device_key)
+        closing.callback(receipt_log.close)
+        receipts = Receipts(identity, receipt_log, lambda to, message: transport.send(to, message))
+        works = Works(
+            engine, paces, hardware, lambda: profiler.meter.watts, calibration_of=calibrated, ran=receipts.ran
+        )
 
         def profile() -> Profile:
             return profiler.profile(
@@ -171,7 +178,7 @@ async def _composed(
         boot = BootNonce(secrets.token_hex(16))
         recalled = store.recall()
         node = Node(identity.node, boot, recalled, profile(), settings.network.heartbeat_s, boot_time_s())
-        runtime = Runtime(node)
+        runtime = Runtime(node, receipts.saw)
         for number in (signal.SIGTERM, signal.SIGINT):  # before anyone is told that this node is ready
             asyncio.get_running_loop().add_signal_handler(number, runtime.stop)
         board = NoticeBoard()
@@ -181,7 +188,10 @@ async def _composed(
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
         runtime.post(CacheChanged(cache.entries()))
 
-        def hear(sender: NodeId, message: AnyMessage) -> None:
+        def hear(sender: NodeId, message: AnyFrame) -> None:
+            if isinstance(message, Receipt | Countersignature):
+                receipts.heard(sender, message)
+                return
             links.received(Received(sender, message), time.monotonic())
             runtime.post(Received(sender, message))
 
@@ -261,6 +271,7 @@ async def _composed(
             "looking at the device": _pulse(runtime, profile),
             "measuring the device": _measure_once(engine, paces, usual, profile),
             "recalling model folders": recalling,
+            "writing receipts": receipts.run(),
         }
         for name_of, task in beside.items():
             closing.push_async_callback(_end, looked_after(asyncio.create_task(task, name=name_of)))

@@ -15,7 +15,7 @@ away, and runs nothing; its own people hear why. Never here: a rule of the proto
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, assert_never
 
 from peerd.inbox import Inbox
@@ -82,8 +82,9 @@ class Hands(Protocol):
 class Runtime:
     """Drives one node. `post` may be called from anywhere in the loop's thread."""
 
-    def __init__(self, node: Node) -> None:
-        self.node = node
+    def __init__(self, node: Node, onlooker: Callable[[Event, Sequence[Action]], None] = lambda event, actions: None):
+        """`onlooker` is shown each event but time, with what the node does about it, before it is done."""
+        self.node, self._onlooker = node, onlooker
         self._inbox = Inbox()
         self._works: dict[str, asyncio.Task[None]] = {}
         self._owed: list[Write] = []
@@ -113,7 +114,9 @@ class Runtime:
                 event = await self._inbox.take(TICK_S)
                 actions = self.node.step(Ticked(boot_time_s()))
                 if event is not None:
-                    actions += self.node.step(event)
+                    moves = self.node.step(event)
+                    self._onlooker(event, moves)
+                    actions += moves
                 self._perform(actions, hands, tasks)
             for work in list(self._works.values()):
                 work.cancel()

@@ -19,6 +19,7 @@ from peerd.device.stopwatch import Stopwatch
 from peerd.engine.port import Engine, EngineEvent, Halted, Painted, Saved, Stepped
 from peerd.orders import order_of
 from peerd.planning.calibration import Calibration
+from peerd.runs import Ran, Trace
 from peerd_protocol.actions import Denoise
 from peerd_protocol.checkpoint import unpack
 from peerd_protocol.errors import LocalError, PeerdError
@@ -40,15 +41,17 @@ class Works:
         watts: Callable[[], float] = lambda: 0.0,
         clock_s: Callable[[], float] = time.monotonic,
         calibration_of: Callable[[str], Calibration | None] = lambda _: None,
+        ran: Callable[[Ran], None] = lambda _: None,
     ) -> None:
-        """`watts`: what this device draws while its engine works."""
+        """`watts`: what this device draws while its engine works. `ran` hears what shared steps took until a leave."""
         self._engine = engine
         self._watts = watts
         self._paces, self._host, self._clock_s = paces, host, clock_s
-        self._calibration_of = calibration_of
+        self._calibration_of, self._ran = calibration_of, ran
         self._left: dict[str, int] = {}
         self._calls: dict[str, Call] = {}
         self._watches: dict[str, Stopwatch] = {}
+        self._traces: dict[str, Trace] = {}
         self._counted: dict[str, int] = {}
         """Of each order, the denoiser calls that are counted already."""
         self._burden = Burden()
@@ -87,6 +90,7 @@ class Works:
         """One piece of work to its last event. Cancelling stops it within one step and posts nothing."""
         self._left[action.work], self._calls[action.work] = _steps_of(action), action.call
         self._counted[action.work] = 0
+        self._traces[action.work] = Trace(action.work, action.call.model)
         waited = len(self._left) > 1
         begun_s, warm = self._clock_s(), self._engine.loaded == action.call.model
         watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm)
@@ -109,6 +113,7 @@ class Works:
                 self._calls[action.work],
                 self._watches[action.work],
                 self._counted[action.work],
+                self._traces[action.work],
             )
 
     def _count(self, work: str, denoiser_calls: int) -> None:
@@ -135,13 +140,16 @@ class Works:
     def _take(self, action: Denoise, event: EngineEvent) -> Event:
         call = action.call
         match event:
-            case Stepped(step, total, seconds, preview, preview_side, denoiser_calls):
+            case Stepped(step, total, seconds, preview, preview_side, denoiser_calls, digest):
+                self._traces[action.work].stepped(step, seconds, digest)
                 self._count(action.work, denoiser_calls)
                 self._left[action.work] = (action.stop or total) - step
                 self._host.look(working=True)
                 self._watches[action.work].stepped(self._clock_s(), seconds, self._host.crowd())
                 return StepDone(action.work, step, total, preview, preview_side)
             case Saved(step, data, names):
+                if names and (ran := self._traces[action.work].ran(hashlib.sha256(data).digest(), self._watts())):
+                    self._ran(ran)
                 return CheckpointSaved(action.work, step, data, names)
             case Halted(denoiser_calls, probe_calls):
                 self._learn(action, painted=False)

@@ -91,6 +91,7 @@ class Step(msgspec.Struct, frozen=True, tag=True):
     preview: bytes
     preview_side: int
     denoiser_calls: int
+    digest: bytes = b""
 
 
 class Save(msgspec.Struct, frozen=True, tag=True):

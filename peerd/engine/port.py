@@ -53,7 +53,8 @@ class Order:
 class Stepped:
     """One scheduler step is done. `preview` is RGB bytes, `preview_side` squared pixels (empty: none was made).
 
-    `denoiser_calls` are those of this order up to here, for one that never comes to its end.
+    `denoiser_calls` are those of this order up to here, for one that never comes to its end. `digest` commits to the
+    latent after this step (`peerd_protocol.commitment`).
     """
 
     step: int
@@ -62,6 +63,7 @@ class Stepped:
     preview: bytes = b""
     preview_side: int = 0
     denoiser_calls: int = 0
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

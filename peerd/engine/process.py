@@ -106,8 +106,8 @@ class ProcessEngine:
         async with contextlib.aclosing(self._converse(order.call.model, command)) as answers:
             async for answer in answers:
                 match answer:
-                    case dialogue.Step(_, step, total, seconds, preview, preview_side, denoiser_calls):
-                        yield Stepped(step, total, seconds, preview, preview_side, denoiser_calls)
+                    case dialogue.Step(_, step, total, seconds, preview, preview_side, denoiser_calls, digest):
+                        yield Stepped(step, total, seconds, preview, preview_side, denoiser_calls, digest)
                     case dialogue.Save(_, step, data, names):
                         yield Saved(step, data, names)
                     case dialogue.Picture(_, width, height, rgb, denoiser_calls, exact):

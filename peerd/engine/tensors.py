@@ -36,6 +36,12 @@ def to_wire(tensor: torch.Tensor) -> Tensor:
     return Tensor(shape=shape_of(dense), data=flat.view(torch.uint8).numpy().tobytes())
 
 
+def rows_of(tensor: torch.Tensor) -> Any:
+    """The bytes of its numbers, row by row, whatever their order in memory; no copy where they lie so already."""
+    dense = tensor.detach().to("cpu").contiguous()
+    return dense.view(-1).view(torch.uint8).numpy().data
+
+
 def from_wire(tensor: Tensor) -> torch.Tensor:
     """The tensor on the CPU, over memory of its own. Its shape was checked when the checkpoint was unpacked."""
     flat = torch.frombuffer(bytearray(tensor.data), dtype=DTYPES[tensor.shape.dtype])

@@ -27,6 +27,7 @@ from peerd_protocol.checkpoint import (
     scheduler_digest_of,
     unpack,
 )
+from peerd_protocol.commitment import step_digest
 from peerd_protocol.errors import CheckpointError, EngineError, LocalError
 from peerd_protocol.plan import Call
 from peerd_protocol.schedulers import calls_per_run
@@ -92,7 +93,8 @@ class ToyEngine:
                 calls, done = calls + 1, done + 1
                 self.denoiser_calls += 1
                 preview, side = (_pixels(latent), SIDE) if order.previews else (b"", 0)
-                yield Stepped(done, total, self._seconds_per_step, preview, side, calls)
+                digest = step_digest(done, _packed(latent))
+                yield Stepped(done, total, self._seconds_per_step, preview, side, calls, digest)
                 unsaved_s += self._seconds_per_step
                 due = done < total and is_due(unsaved_s, self._seconds_per_step, order.spare_s)
                 passing = order.checkpoint_every and done % order.checkpoint_every == 0 and done < total
@@ -185,7 +187,7 @@ def _checkpoint(order: Order, latent: list[int], done: int, total: int) -> bytes
     return pack(
         Checkpoint(
             facts=facts,
-            outputs=(Tensor(shape=_LATENT, data=struct.pack(f"<{_NUMBERS}i", *latent)),),
+            outputs=(Tensor(shape=_LATENT, data=_packed(latent)),),
             output_keys=(),
             output_count=1,
             template=Template(shapes=(_LATENT,)),
@@ -197,6 +199,10 @@ def _checkpoint(order: Order, latent: list[int], done: int, total: int) -> bytes
 
 def _scheduler(call: Call) -> str:
     return scheduler_digest_of("toy", call.scheduler)
+
+
+def _packed(latent: list[int]) -> bytes:
+    return struct.pack(f"<{_NUMBERS}i", *latent)
 
 
 def _pixels(latent: list[int]) -> bytes:

@@ -19,6 +19,7 @@ from peerd.engine.blend import Blend
 from peerd.engine.departures import Departures
 from peerd.engine.previews import Previewer
 from peerd.engine.probe import Probe
+from peerd.engine.tensors import rows_of
 from peerd.engine.trial import Trial
 from peerd_protocol.checkpoint import (
     Checkpoint,
@@ -29,6 +30,7 @@ from peerd_protocol.checkpoint import (
     refuse_misfit,
     unpack,
 )
+from peerd_protocol.commitment import step_digest
 from peerd_protocol.errors import CheckpointError, EngineError, PeerdError
 from peerd_protocol.plan import Call
 from peerd_protocol.schedulers import calls_per_run
@@ -242,7 +244,10 @@ class Worker:
         preview, side = b"", 0
         if previews and self._previewer is not None:
             preview, side = self._previewer.thumbnail(step.latent)
-        self._say(dialogue.Step(number, step.number, step.total, step.seconds, preview, side, step.denoiser_calls))
+        digest = step_digest(step.number, rows_of(step.latent))
+        self._say(
+            dialogue.Step(number, step.number, step.total, step.seconds, preview, side, step.denoiser_calls, digest)
+        )
 
     def _saved(self, number: int, departures: Departures, checkpoint: Checkpoint) -> None:
         step = checkpoint.facts.step

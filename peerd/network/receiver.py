@@ -22,7 +22,7 @@ from peerd.network.sockets import Lane, endpoint, receiving
 from peerd_protocol import codec
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.ids import NodeId
-from peerd_protocol.messages import AnyMessage, Chunk, Hello
+from peerd_protocol.messages import AnyFrame, Chunk, Hello
 from peerd_protocol.roles import may_say
 from peerd_protocol.sequence import HEADER_BYTES, Hearing, read_header
 
@@ -41,7 +41,7 @@ REBIND_S_MAX: Final = 5.0
 REBIND_PAUSE_S: Final = 0.01
 """libzmq closes a listening port in its own thread and tells nobody; it takes milliseconds."""
 
-Deliver = Callable[[NodeId, str, AnyMessage], None]
+Deliver = Callable[[NodeId, str, AnyFrame], None]
 """Called with the sender, the address it came from, and what it said."""
 TellOfTwo = Callable[[NodeId, Hello], None]
 """Called with whose key it is, and how the earlier of two lives that speak at once introduced itself."""

@@ -16,6 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
+from peerd.network.identity import FILE_NAME as IDENTITY_FILE_NAME
 from peerd.network.identity import Identity, signed_by
 from peerd.network.secret_files import FILE_BYTES_MAX, damaged, read_secret, write_secret
 from peerd_protocol.bounds import CERTIFICATES_MAX, NAME_CHARS_MAX
@@ -38,6 +39,7 @@ from peerd_protocol.certificates import (
 )
 from peerd_protocol.errors import UNREADABLE, FrameError, LocalError, RemoteError
 from peerd_protocol.ids import NodeId
+from peerd_protocol.limits import readable
 
 log = logging.getLogger(__name__)
 
@@ -302,6 +304,17 @@ class Roster:
         if len(body) > FILE_BYTES_MAX:
             raise LocalError("The roster is too large to be kept; revoke nobody more and found a new cluster.")
         write_secret(self._path, _KIND, body)
+
+
+def names_in(folder: Path) -> dict[NodeId, str]:
+    """What the members are called whom the roster in this folder knows; nobody where it can not be read."""
+    if not all((folder / name).exists() for name in (FILE_NAME, IDENTITY_FILE_NAME)):
+        return {}
+    try:
+        roster = Roster.load_or_found(folder, Identity.load_or_make(folder), "")
+    except LocalError:
+        return {}
+    return {node: readable(member.name) for node, member in roster._members.items()}
 
 
 _ReadProof = Callable[[bytes], object]

@@ -26,7 +26,7 @@ from peerd_protocol import codec
 from peerd_protocol.bounds import PORT_MAX
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId
-from peerd_protocol.messages import AnyMessage, Chunk, Goodbye, Hello
+from peerd_protocol.messages import AnyFrame, Chunk, Goodbye, Hello
 from peerd_protocol.roles import may_be_told
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Transport:
         identity: Identity,
         roster: Roster,
         hello: Callable[[int, int], Hello],
-        on_message: Callable[[NodeId, AnyMessage], None],
+        on_message: Callable[[NodeId, AnyFrame], None],
         on_connected: Callable[[NodeId], None],
         on_closed: Callable[[NodeId, bool], None],
         addresses: AddressBook | None = None,
@@ -132,7 +132,7 @@ class Transport:
         elif (peer := self._peer_for(node)) is not None:
             peer.dial((host, port))
 
-    def send(self, to: NodeId, message: AnyMessage) -> bool:
+    def send(self, to: NodeId, message: AnyFrame) -> bool:
         """Say it, without waiting. False: not connected, too slow, or not a member; who needs it says it again."""
         peer, member = self._peers.get(to), self._roster.member(to)
         if peer is None or member is None:
@@ -204,7 +204,7 @@ class Transport:
             self._keys_let_in[node] = curve_key
         return node
 
-    def _heard(self, sender: NodeId, host: str, message: AnyMessage) -> None:
+    def _heard(self, sender: NodeId, host: str, message: AnyFrame) -> None:
         if isinstance(message, Hello) and (peer := self._peer_for(sender)) is not None:
             peer.heard_hello(host.removeprefix("::ffff:"), message.control_port, message.bulk_port)
         self._on_message(sender, message)

@@ -12,11 +12,12 @@ from peerd_protocol.ids import Attempt, Term
 from peerd_protocol.limits import blob, many, real, sentence, text, whole
 from peerd_protocol.messages import (
     Answer,
-    AnyMessage,
+    AnyFrame,
     BeginningFailed,
     Bereft,
     CacheTold,
     Chunk,
+    Countersignature,
     Fenced,
     Goodbye,
     GroupEnded,
@@ -31,6 +32,7 @@ from peerd_protocol.messages import (
     Preclaim,
     PreclaimAnswer,
     Progress,
+    Receipt,
     Receiver,
     RequestFailed,
     Resign,
@@ -114,9 +116,12 @@ CERTIFICATES_MAX = 256
 """A cluster has at most 32 living members; the rest is room for re-issued and revoked ones, which never go away."""
 CERTIFICATE_BYTES_MAX = 1_024
 """A certificate takes about 350 bytes, a revocation about 180."""
+STATEMENT_BYTES_MAX = 2_048
+"""A receipt takes about 900 bytes, its countersignature 250."""
+SIGNATURE_BYTES_MAX = 64
 
 
-def check(message: AnyMessage) -> None:
+def check(message: AnyFrame) -> None:
     """Raise FrameError, with one sentence that names the field, if any part of `message` is out of bounds."""
     match message:
         case Hello():
@@ -201,6 +206,9 @@ def check(message: AnyMessage) -> None:
         case HandoffDone():
             text("handoff", message.handoff, ID_CHARS_MAX, least=1)
             sentence("reason", message.reason, REASON_CHARS_MAX)
+        case Receipt() | Countersignature():
+            blob("body", message.body, STATEMENT_BYTES_MAX)
+            blob("signature", message.signature, SIGNATURE_BYTES_MAX)
         case _:
             assert_never(message)
 

@@ -15,7 +15,7 @@ from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.limits import readable
 from peerd_protocol.messages import (
     Answer,
-    AnyMessage,
+    AnyFrame,
     BeginningFailed,
     Bereft,
     GroupEnded,
@@ -39,7 +39,7 @@ CONTAINERS_MAX: Final = 1_024
 without this cap the other ones still allowed 1 MiB of frame to take 65 MiB."""
 
 
-def encode(message: AnyMessage) -> bytes:
+def encode(message: AnyFrame) -> bytes:
     """The bytes of `message`. Raises LocalError if no peer would accept it."""
     message = _clip_reasons(message)
     try:
@@ -52,13 +52,13 @@ def encode(message: AnyMessage) -> bytes:
     return frame
 
 
-def decode(frame: bytes | memoryview, bytes_max: int = CONTROL_BYTES_MAX) -> AnyMessage:
+def decode(frame: bytes | memoryview, bytes_max: int = CONTROL_BYTES_MAX) -> AnyFrame:
     """The message in `frame`. Raises FrameError, with one sentence, for anything that is not exactly one message."""
     if len(frame) > bytes_max:
         raise FrameError(f"The frame has {len(frame)} bytes; {bytes_max} are allowed.")
     plain = unpack(frame, bounds.CHUNK_BYTES_MAX)
     try:
-        message: AnyMessage = msgspec.convert(plain, AnyMessage, builtin_types=(bytes,))
+        message: AnyFrame = msgspec.convert(plain, AnyFrame, builtin_types=(bytes,))
     except (msgspec.ValidationError, RecursionError) as error:
         raise FrameError(f"The frame is not a message of this protocol: {error}.") from error
     bounds.check(message)
@@ -105,7 +105,7 @@ def _refuse_extension(code: int, data: bytes) -> Any:
     raise FrameError(f"The frame holds an extension type ({code}); the protocol has none.")
 
 
-def _clip_reasons(message: AnyMessage) -> AnyMessage:
+def _clip_reasons(message: AnyFrame) -> AnyFrame:
     """A reason may come from an exception of any length and many lines; clipping loses less than not saying it."""
     match message:
         case Answer() | GroupEnded() | BeginningFailed() | RequestFailed() | HandoffDone() | Bereft():

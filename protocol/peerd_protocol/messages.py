@@ -1,4 +1,4 @@
-"""Every message one node may send another, as frozen values closed by one union.
+"""Every message one node may send another, as frozen values closed by unions.
 
 Here lives what is said. Never here: how it is framed (`codec`), who may say it (`node`, and the transport's roster),
 or what it leads to (the machines). Messages are nouns. The authenticated sender never travels inside a message:
@@ -321,6 +321,23 @@ class HandoffDone(Message, frozen=True, kw_only=True, tag="handoff_done"):
     reason: str = ""
 
 
+# ---- receipts ----------------------------------------------------------------------------------------------
+
+
+class Receipt(Message, frozen=True, kw_only=True, tag="receipt"):
+    """An executor's signed word about shared steps that it ran and handed over (`receipts.Work`), as exact bytes."""
+
+    body: bytes
+    signature: bytes
+
+
+class Countersignature(Message, frozen=True, kw_only=True, tag="countersignature"):
+    """The receiver's signed word that it got what a receipt names (`receipts.Acceptance`), as exact bytes."""
+
+    body: bytes
+    signature: bytes
+
+
 AnyMessage = (
     Hello
     | Heartbeat
@@ -351,3 +368,7 @@ AnyMessage = (
     | HandoffGot
     | HandoffDone
 )
+"""What a node hears and says."""
+
+AnyFrame = AnyMessage | Receipt | Countersignature
+"""Whatever a frame may hold: receipts go beside the node, and change nothing of what it does."""

@@ -15,11 +15,13 @@ from peerd_protocol.ids import NodeId
 from peerd_protocol.membership import without_term
 from peerd_protocol.messages import (
     Answer,
+    AnyFrame,
     AnyMessage,
     BeginningFailed,
     Bereft,
     CacheTold,
     Chunk,
+    Countersignature,
     Fenced,
     Goodbye,
     GroupEnded,
@@ -34,6 +36,7 @@ from peerd_protocol.messages import (
     Preclaim,
     PreclaimAnswer,
     Progress,
+    Receipt,
     RequestFailed,
     Resign,
     RosterShare,
@@ -52,7 +55,7 @@ GUEST: tuple[Role, ...] = ("ask",)
 """May have pictures made, and nothing else."""
 
 
-def may_say(roles: Collection[Role], message: AnyMessage) -> bool:
+def may_say(roles: Collection[Role], message: AnyFrame) -> bool:
     """Whether a member with these roles may say this."""
     match message:
         case Heartbeat(leading=leading):
@@ -63,24 +66,26 @@ def may_say(roles: Collection[Role], message: AnyMessage) -> bool:
             return "lead" in roles or "execute" in roles
         case Answer() | Progress() | LocalProgress() | GroupEnded() | StandsBy() | CacheTold() | RequestFailed():
             return "execute" in roles
+        case Receipt():  # it is for steps that were run for others
+            return "execute" in roles
         case HandoffBegin(what=what):
             return "execute" in roles or what == "checkpoint"  # its own half, for whoever goes on with it
         case Submit() | Withdraw() | Bereft():
             return "ask" in roles
         case Hello() | Goodbye() | PreclaimAnswer() | Fenced() | RosterWant() | RosterShare():
             return True
-        case Chunk() | HandoffGot() | HandoffDone():
+        case Chunk() | HandoffGot() | HandoffDone() | Countersignature():
             return True
         case _:
             assert_never(message)
 
 
-def may_be_told(roles: Collection[Role], message: AnyMessage) -> bool:
+def may_be_told(roles: Collection[Role], message: AnyFrame) -> bool:
     """Whether a member with these roles may be told this: other people's words go to those who work with them alone."""
     match message:
         case Submit() | Bereft() | StandsBy() | CacheTold():
             return "lead" in roles
-        case Offer() | Standby():
+        case Offer() | Standby() | Countersignature():
             return "execute" in roles
         case HandoffBegin(what=what):
             return what not in ("spare", "branch") or "execute" in roles

@@ -7,7 +7,7 @@ import zmq.asyncio
 
 from peerd.network.sockets import Lane, sending_patiently
 from peerd_protocol import codec
-from peerd_protocol.messages import AnyMessage
+from peerd_protocol.messages import AnyFrame
 from peerd_protocol.sequence import pack_header
 from tests.peerd.network.station import WAIT_S_MAX, Station
 
@@ -36,7 +36,7 @@ class Attacker:
     async def hello(self) -> None:
         await self.frame(self._hello)
 
-    async def say(self, message: AnyMessage) -> None:
+    async def say(self, message: AnyFrame) -> None:
         await self.frame(codec.encode(message))
 
     async def frame(self, body: bytes) -> None:

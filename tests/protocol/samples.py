@@ -3,7 +3,7 @@
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
 from peerd_protocol.messages import (
     Answer,
-    AnyMessage,
+    AnyFrame,
     Beginning,
     BeginningFailed,
     Bereft,
@@ -36,6 +36,7 @@ from peerd_protocol.messages import (
 )
 from peerd_protocol.plan import Assignment, CacheEntry, Call, Forecast, GroupPlan, Request
 from peerd_protocol.profile import OtherModel, Pace, PowerClass, Profile
+from tests.protocol.keepers import Keeper
 
 ADA, BOB = NodeId("ADA"), NodeId("BOB")
 BOOT = BootNonce("00112233445566778899aabbccddeeff")
@@ -130,7 +131,13 @@ OFFER = Offer(
     standby=BOB,
 )
 
-SAMPLES: tuple[AnyMessage, ...] = (
+GIVER, TAKER = Keeper("ada"), Keeper("bob")
+"""With real keys, so that whoever reads the golden frames can check their signatures."""
+RECEIPT = GIVER.gives(TAKER)
+COUNTERSIGNATURE = TAKER.gets(GIVER, RECEIPT)
+GIVER.is_answered(COUNTERSIGNATURE)
+
+SAMPLES: tuple[AnyFrame, ...] = (
     Hello(version=1, name="ada's laptop", boot=BOOT, control_port=7777, bulk_port=7778),
     Heartbeat(
         boot=BOOT,
@@ -179,4 +186,6 @@ SAMPLES: tuple[AnyMessage, ...] = (
     Chunk(handoff=HANDOFF, offset=0, data=b"\x00\x01\x02\xff"),
     HandoffGot(handoff=HANDOFF, offset=4),
     HandoffDone(handoff=HANDOFF, accepted=True, reason=""),
+    RECEIPT,
+    COUNTERSIGNATURE,
 )

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from peerd_protocol import bounds, codec
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.ids import HandoffId, RequestId
-from peerd_protocol.messages import AnyMessage, Chunk, Preclaim, Progress, RequestFailed, RosterShare, Submit
+from peerd_protocol.messages import AnyFrame, Chunk, Preclaim, Progress, RequestFailed, RosterShare, Submit
 from tests.protocol.samples import ATTEMPT, CALL, GROUP, REQUESTED, SAMPLES
 
 VECTORS = Path(__file__).parents[2] / "protocol" / "vectors"
-MESSAGE_TYPES: tuple[type, ...] = get_args(AnyMessage)
+MESSAGE_TYPES: tuple[type, ...] = get_args(AnyFrame)
 MEMORY_BYTES_MAX = 16 * 1024 * 1024
 """What decoding any frame of 1 MiB may take; without the caps a lying one took 65 MiB."""
 
 
-def tag_of(message: AnyMessage) -> str:
+def tag_of(message: AnyFrame) -> str:
     return str(message.__struct_config__.tag)
 
 
@@ -35,7 +35,7 @@ def frame_of(value: Any) -> bytes:
     return packed
 
 
-def fields_of(message: AnyMessage) -> dict[str, Any]:
+def fields_of(message: AnyFrame) -> dict[str, Any]:
     value = msgpack.unpackb(codec.encode(message))
     assert isinstance(value, dict)
     return value
@@ -50,7 +50,7 @@ def test_every_message_has_a_golden_frame() -> None:
 
 
 @pytest.mark.parametrize("message", SAMPLES, ids=tag_of)
-def test_golden_frames_are_read_and_written_exactly(message: AnyMessage) -> None:
+def test_golden_frames_are_read_and_written_exactly(message: AnyFrame) -> None:
     vector = json.loads((VECTORS / f"{tag_of(message)}.json").read_text(encoding="utf-8"))
     frame = bytes.fromhex(vector["frame_hex"])
     assert codec.encode(message) == frame
@@ -62,7 +62,7 @@ def test_golden_frames_are_read_and_written_exactly(message: AnyMessage) -> None
 NUMBERS = st.integers(min_value=0, max_value=99)
 
 
-def in_bounds(message: AnyMessage) -> bool:
+def in_bounds(message: AnyFrame) -> bool:
     try:
         bounds.check(message)
     except FrameError:
@@ -71,12 +71,12 @@ def in_bounds(message: AnyMessage) -> bool:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=tag_of)
-def test_every_message_survives_the_wire(sample: AnyMessage) -> None:
+def test_every_message_survives_the_wire(sample: AnyFrame) -> None:
     @settings(max_examples=60, deadline=None)
     @given(st.data())
     def round_trip(data: st.DataObject) -> None:
         value = msgspec.to_builtins(sample, builtin_types=(bytes,))
-        message = msgspec.convert(data.draw(reshaped(value)), AnyMessage, builtin_types=(bytes,))
+        message = msgspec.convert(data.draw(reshaped(value)), AnyFrame, builtin_types=(bytes,))
         if in_bounds(message):
             assert codec.decode(codec.encode(message)) == message
 
@@ -118,7 +118,7 @@ def test_random_bytes_never_get_further_than_a_frame_error(frame: bytes) -> None
 @settings(max_examples=1_000, deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_a_frame_with_a_few_bytes_changed_is_a_message_in_bounds_or_a_frame_error(
-    message: AnyMessage, data: st.DataObject
+    message: AnyFrame, data: st.DataObject
 ) -> None:
     frame = bytearray(codec.encode(message))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -130,7 +130,7 @@ def test_a_frame_with_a_few_bytes_changed_is_a_message_in_bounds_or_a_frame_erro
 
 
 @pytest.mark.parametrize("message", SAMPLES, ids=tag_of)
-def test_a_truncated_or_lengthened_frame_is_refused(message: AnyMessage) -> None:
+def test_a_truncated_or_lengthened_frame_is_refused(message: AnyFrame) -> None:
     frame = codec.encode(message)
     for length in range(len(frame)):
         with pytest.raises(FrameError):
@@ -244,7 +244,7 @@ def test_a_preview_must_have_the_size_it_claims() -> None:
         Preclaim(counter=2**64),
     ],
 )
-def test_what_no_peer_would_accept_is_not_sent(message: AnyMessage) -> None:
+def test_what_no_peer_would_accept_is_not_sent(message: AnyFrame) -> None:
     with pytest.raises(LocalError, match="can not be sent"):
         codec.encode(message)
 

@@ -4,22 +4,22 @@ import msgspec
 import pytest
 
 from peerd_protocol.certificates import ALL_ROLES
-from peerd_protocol.messages import AnyMessage, HandoffBegin, Heartbeat
+from peerd_protocol.messages import AnyFrame, HandoffBegin, Heartbeat
 from peerd_protocol.roles import GUEST, may_be_told, may_say
 from tests.protocol.samples import SAMPLES
 
 GUESTS_WORDS = {"Hello", "Heartbeat", "Goodbye", "PreclaimAnswer", "Fenced", "RosterWant", "RosterShare", "Submit"} | {
-    *("Withdraw", "Bereft", "HandoffBegin", "Chunk", "HandoffGot", "HandoffDone")
+    *("Withdraw", "Bereft", "HandoffBegin", "Chunk", "HandoffGot", "HandoffDone", "Countersignature")
 }
-NOT_FOR_GUESTS = {"Submit", "Bereft", "StandsBy", "CacheTold", "Offer", "Standby"}
+NOT_FOR_GUESTS = {"Submit", "Bereft", "StandsBy", "CacheTold", "Offer", "Standby", "Countersignature"}
 
 
-def _name(message: AnyMessage) -> str:
+def _name(message: AnyFrame) -> str:
     return type(message).__name__
 
 
 @pytest.mark.parametrize("message", SAMPLES, ids=_name)
-def test_a_full_member_says_and_hears_all_and_a_guest_its_own_part(message: AnyMessage) -> None:
+def test_a_full_member_says_and_hears_all_and_a_guest_its_own_part(message: AnyFrame) -> None:
     if isinstance(message, Heartbeat):
         message = msgspec.structs.replace(message, leading=False)
     assert may_say(ALL_ROLES, message) and may_be_told(ALL_ROLES, message)

@@ -10,7 +10,7 @@ from peerd.network.roster import Roster
 from peerd.network.transport import Transport
 from peerd_protocol.certificates import ALL_ROLES
 from peerd_protocol.ids import BootNonce, NodeId
-from peerd_protocol.messages import PROTOCOL_VERSION, AnyMessage, Hello, Preclaim
+from peerd_protocol.messages import PROTOCOL_VERSION, AnyFrame, Hello, Preclaim
 
 WAIT_S_MAX = 10.0
 
@@ -20,7 +20,7 @@ class Station:
         self.folder, self.name = folder / name, name
         self.identity = Identity.load_or_make(self.folder)
         self.roster = Roster.load_or_found(self.folder, self.identity, name)
-        self.heard: list[tuple[NodeId, AnyMessage]] = []
+        self.heard: list[tuple[NodeId, AnyFrame]] = []
         self.told: list[tuple[str, NodeId]] = []
         self._news = asyncio.Event()
         self.boots = 0
@@ -75,7 +75,7 @@ class Station:
     async def is_told(self, what: str, node: NodeId, seconds: float = WAIT_S_MAX) -> None:
         await self.until(lambda: (what, node) in self.told, seconds)
 
-    async def hears(self, message: AnyMessage) -> NodeId:
+    async def hears(self, message: AnyFrame) -> NodeId:
         """Wait for this message; who said it."""
         await self.until(lambda: any(heard == message for _, heard in self.heard))
         return next(sender for sender, heard in self.heard if heard == message)
@@ -100,7 +100,7 @@ class Station:
             bulk_port=bulk_port,
         )
 
-    def _on_message(self, sender: NodeId, message: AnyMessage) -> None:
+    def _on_message(self, sender: NodeId, message: AnyFrame) -> None:
         self.heard.append((sender, message))
         self._news.set()
 
@@ -114,6 +114,6 @@ async def meet(one: Station, other: Station) -> None:
     await asyncio.gather(one.is_told("connected", other.node), other.is_told("connected", one.node))
 
 
-def word(number: int) -> AnyMessage:
+def word(number: int) -> AnyFrame:
     """Some small message that can be told from others."""
     return Preclaim(counter=number)
