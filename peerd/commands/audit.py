@@ -100,12 +100,7 @@ def _deals(log: Audited, names: Names) -> Table:
 
 def _deal(deal: Deal, names: Names) -> list[Any]:
     work = deal.work
-    if not deal.gave:
-        answer = Text("counter-signed here", style="green")
-    elif deal.answered:
-        answer = Text("counter-signed there", style="green")
-    else:
-        answer = Text("unanswered", style="yellow")
+    answer = Text("counter-signed", style="green") if deal.answered else Text("unanswered", style="yellow")
     return [
         str(deal.index),
         "gave to" if deal.gave else "got from",

@@ -10,6 +10,7 @@ import pytest
 from peerd.engine.port import Engine, EngineEvent, Halted, Look, Order, Painted, Saved, Stepped
 from peerd.engine.toy import ToyEngine
 from peerd_protocol.checkpoint import prompt_digest_of, unpack
+from peerd_protocol.commitment import step_digest
 from peerd_protocol.errors import CheckpointError, EngineError
 from peerd_protocol.plan import Call, Leave
 
@@ -39,6 +40,15 @@ async def test_at_any_step_a_split_run_is_the_whole_run() -> None:
         ended = (await everything(ToyEngine(), Order(CALL, start=saved.data)))[-1]
         assert isinstance(ended, Painted)
         assert (ended.rgb, ended.denoiser_calls) == (painted.rgb, TOTAL - step)
+
+
+async def test_each_step_commits_to_its_latent() -> None:
+    events = await everything(ToyEngine(), Order(CALL, checkpoint_every=1))
+    told = {event.step: event.digest for event in events if isinstance(event, Stepped)}
+    saved = {event.step: event.data for event in events if isinstance(event, Saved)}
+    assert len(set(told.values())) == len(told) > len(saved) > 1
+    for step, data in saved.items():
+        assert told[step] == step_digest(step, unpack(data).outputs[0].data)
 
 
 async def test_prompts_share_a_beginning_and_end_apart() -> None:
