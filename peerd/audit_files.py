@@ -28,11 +28,15 @@ class _Heading(msgspec.Struct, frozen=True):
 
 def write_file(log: Log, path: Path) -> None:
     """LocalError if it can not be written."""
-    lines = [msgspec.json.encode(_Heading(FORMAT, log.device)), *map(msgspec.json.encode, log.entries)]
     try:
-        path.write_bytes(b"\n".join(lines) + b"\n")
+        path.write_bytes(pack(log))
     except OSError as error:
         raise LocalError(f"{path} can not be written: {error.strerror}.") from error
+
+
+def pack(log: Log) -> bytes:
+    lines = [msgspec.json.encode(_Heading(FORMAT, log.device)), *map(msgspec.json.encode, log.entries)]
+    return b"\n".join(lines) + b"\n"
 
 
 def read_any(path: Path) -> Log:

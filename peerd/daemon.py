@@ -57,6 +57,7 @@ from peerd.runtime import Runtime, boot_time_s, looked_after
 from peerd.sealing import Seal
 from peerd.store import Store
 from peerd.works import Works
+from peerd_protocol.actions import Remember
 from peerd_protocol.coordination import origin
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.events import CacheChanged, PeerClosed, PeerConnected, Profiled, Received, RosterChanged
@@ -76,6 +77,8 @@ LARGER_FROM_STEPS_PER_SECOND = 4.0
 DESCRIPTORS_WANTED = 4_096
 """A thousand for ZeroMQ's sockets, and room for strangers' connections until they are cut."""
 LISTEN_HOST = "0.0.0.0"
+RECEIPT_HEAD = "receipts/head/"
+"""Before the device's id, where the end of its log is remembered."""
 TOY_STEP_S = 0.02
 """The toy engine's step where nothing else is asked for: slow enough to be watched."""
 
@@ -158,7 +161,7 @@ async def _composed(
             links=links,
         )
 
-        receipt_log = ReceiptLog(home, identity.device_key)
+        receipt_log = _receipt_log(home, identity, store)
         closing.callback(receipt_log.close)
         receipts = Receipts(identity, receipt_log, lambda to, message: transport.send(to, message))
         works = Works(
@@ -293,6 +296,15 @@ def _engine(home: Path, settings: Config, registry: Registry, model: str) -> Eng
             slowdown=settings.engine.slowdown,
         )
     )
+
+
+def _receipt_log(home: Path, identity: Identity, store: Store) -> ReceiptLog:
+    key = RECEIPT_HEAD + identity.node
+
+    def remember(head: bytes) -> None:
+        store.write([Remember(key, head)])
+
+    return ReceiptLog(home, identity.device_key, head=store.recall().get(key, b""), remember=remember)
 
 
 async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:

@@ -4,20 +4,22 @@ A door takes bytes and either gives a value or raises what it says it raises; wh
 value has bytes of its own, it must also come back as the same value. Never here: who knocks (`campaign`, `child`).
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from peerd import pictures
+from peerd import audit_files, pictures
 from peerd.engine import dialogue
 from peerd.planning import calibration
 from peerd.planning.similarity import decode_embedding
-from peerd_protocol import beacon, certificates, checkpoint, codec, pairing, sequence
+from peerd_protocol import audit, beacon, certificates, checkpoint, codec, pairing, receipts, sequence
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.ids import NodeId
 from tests.fuzzing import member, seeds
+from tests.protocol.samples import COUNTERSIGNATURE, RECEIPT
 
 SECRET: Final = bytes(32)
 
@@ -67,6 +69,17 @@ def _signed(kind: type[msgspec.Struct]) -> Callable[[bytes], None]:
     return knock
 
 
+def _statement(data: bytes) -> None:
+    """A receipt's body or a countersignature's; a signature stands before this door only for strangers."""
+    for read in (receipts.read_work, receipts.read_acceptance):
+        with contextlib.suppress(PeerdError):
+            read(data)
+
+
+def _log(data: bytes) -> None:
+    audit.audit([audit_files.parse(data, "log")], lambda key, signature, statement: True)
+
+
 def _checkpoint(data: bytes) -> None:
     """The digest at the end stands between the fuzzer and everything else, so it is put right first."""
     found = checkpoint.unpack(seeds.with_digest(data))
@@ -96,6 +109,8 @@ DOORS: Final[dict[str, Door]] = {
     "device id": Door(_device_id, (seeds.DEVICE.encode(),), 256),
     "certificate": Door(_signed(certificates.MemberCertificate), seeds.CERTIFICATES),
     "revocation": Door(_signed(certificates.Revocation), seeds.REVOCATIONS),
+    "statement": Door(_statement, (RECEIPT.body, COUNTERSIGNATURE.body), 2_048),
+    "log": Door(_log, seeds.LOGS, 8_192),
     "checkpoint": Door(_checkpoint, seeds.CHECKPOINTS),
     "picture": Door(_picture, seeds.PICTURES),
     "beacon": Door(_beacon, seeds.BEACONS, 1_024),

@@ -12,7 +12,7 @@ from peerd_protocol.actions import Send
 from peerd_protocol.errors import FrameError
 from peerd_protocol.events import Asked, PeerConnected, Received, Ticked
 from peerd_protocol.ids import BootNonce, NodeId, RequestId
-from peerd_protocol.messages import PROTOCOL_VERSION, Heartbeat, Hello
+from peerd_protocol.messages import PROTOCOL_VERSION, Countersignature, Heartbeat, Hello, Receipt
 from peerd_protocol.node import Node
 from peerd_protocol.plan import Call, Request
 from peerd_protocol.profile import Profile
@@ -43,9 +43,12 @@ def knock(data: bytes) -> None:
         now_s += TICK_S
         actions = node.step(Ticked(now_s))
         try:
-            actions += node.step(Received(MEMBER, codec.decode(frame)))
+            message = codec.decode(frame)
         except FrameError:
             continue
+        if isinstance(message, Receipt | Countersignature):
+            continue  # they go beside the node
+        actions += node.step(Received(MEMBER, message))
         for action in actions:
             if isinstance(action, Send):
                 codec.encode(action.message)

@@ -6,14 +6,14 @@ from typing import Final
 
 import msgspec
 
-from peerd import pictures
+from peerd import audit_files, pictures
 from peerd.engine import dialogue
 from peerd.engine.model_folder import CALIBRATION_FILE, EMBEDDED_FOLDER
 from peerd_protocol import beacon, certificates, checkpoint, codec, pairing
 from peerd_protocol.certificates import ALL_ROLES, MemberCertificate, Revocation, Signed
 from peerd_protocol.checkpoint import Checkpoint, Facts, Random, Shape, Template, Tensor
 from tests.fuzzing.member import conversation
-from tests.protocol.samples import ADA, SAMPLES
+from tests.protocol.samples import ADA, GIVER, SAMPLES, TAKER
 
 KEY: Final = bytes(range(32))
 DEVICE: Final = certificates.device_id(KEY)
@@ -62,6 +62,8 @@ CERTIFICATES: Final = (
     ),
 )
 REVOCATIONS: Final = (_signed(Revocation(cluster="C" * 26, node=DEVICE)),)
+
+LOGS: Final = tuple(audit_files.pack(keeper.log) for keeper in (GIVER, TAKER))
 
 _SHAPE: Final = Shape(dtype="float32", sizes=(1, 2, 2), strides=(4, 2, 1))
 _TENSOR: Final = Tensor(shape=_SHAPE, data=bytes(16))

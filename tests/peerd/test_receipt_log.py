@@ -4,9 +4,12 @@ Never here: what its entries say.
 """
 
 import shutil
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from peerd.audit_files import read_any, write_file
@@ -14,6 +17,7 @@ from peerd.network.identity import Identity, signed_by
 from peerd.receipt_log import FILE_NAME, ReceiptLog, read_log
 from peerd_protocol.audit import Report, audit
 from peerd_protocol.errors import LocalError
+from peerd_protocol.hash_chain import Entry
 from tests.peerd.dealing import begin_of, deal, dealers
 from tests.protocol.keepers import Keeper
 from tests.protocol.keepers import deal as deal_in_memory
@@ -116,3 +120,82 @@ def test_a_home_without_a_log_has_none(tmp_path: Path) -> None:
     assert read_log(tmp_path) is None
     Identity.load_or_make(tmp_path)
     assert read_log(tmp_path) is None
+
+
+# ---- the head that is remembered apart ---------------------------------------------------------------------------
+
+
+def remembering(folder: Path, ada: Keeper, heads: list[bytes]) -> ReceiptLog:
+    return ReceiptLog(folder, ada.key, head=heads[-1] if heads else b"", remember=heads.append)
+
+
+def fill(folder: Path, ada: Keeper, heads: list[bytes]) -> None:
+    log = remembering(folder, ada, heads)
+    for entry in ada.entries:
+        log.append(lambda index, previous, entry=entry: entry)  # type: ignore[misc]
+    log.close()
+
+
+@pytest.mark.parametrize("left", [0, 2], ids=["lost", "older"])
+def test_a_log_that_lost_entries_goes_on_after_what_was_signed_last_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, left: int
+) -> None:
+    ada, bob = Keeper("ada"), Keeper("bob")
+    deal_in_memory(ada, bob)
+    deal_in_memory(ada, bob)
+    heads: list[bytes] = []
+    fill(tmp_path, ada, heads)
+    (tmp_path / FILE_NAME).unlink()
+    shorter = Keeper("ada", ada.entries[:left])
+    fill(tmp_path, shorter, [])
+    log = remembering(tmp_path, ada, heads)
+    assert f"lost its last {4 - left} entries; it goes on after entry 3" in caplog.text
+    receipt = ada.gives(bob)
+    bob.gets(ada, receipt)
+    assert log.append(lambda index, previous: _at(ada, index, previous)) == ada.entries[-1]
+    log.close()
+    kept = read_log(tmp_path)
+    assert kept is not None
+    report = audit([kept, bob.log], signed_by)
+    assert not report.forks, "nobody can say that it has two histories"
+    assert report.is_sound == (left == 0), "a gap is told; that the oldest part is gone is none"
+
+
+def test_whoever_edits_the_last_entry_does_not_make_its_owner_sign_for_it(tmp_path: Path) -> None:
+    ada, bob = Keeper("ada"), Keeper("bob")
+    deal_in_memory(ada, bob)
+    heads: list[bytes] = []
+    fill(tmp_path, ada, heads)
+    edited = Keeper("ada", list(ada.entries))
+    edited.entries[-1] = msgspec.structs.replace(edited.entries[-1], body=b"edited")
+    (tmp_path / FILE_NAME).unlink()
+    fill(tmp_path, edited, [])
+    log = remembering(tmp_path, ada, heads)
+    ada.gives(bob)
+    log.append(lambda index, previous: _at(ada, index, previous))
+    log.close()
+    assert not found(tmp_path).is_sound and not found(tmp_path).forks
+
+
+def test_an_entry_that_can_not_be_read_stops_neither_the_log_nor_its_node(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path, 4)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as base:
+        base.execute("UPDATE entries SET entry = x'c1' WHERE number = 3")
+        base.commit()
+    log = ReceiptLog(tmp_path, Keeper("ada").key)
+    assert "entry 3 in receipts.sqlite can not be read" in caplog.text
+    ada = Keeper("ada")
+    ada.gives(Keeper("bob"))
+    log.append(lambda index, previous: ada.entries[0])
+    log.close()
+    with pytest.raises(LocalError, match="move it away"):
+        read_log(tmp_path)
+
+
+def _at(keeper: Keeper, index: int, previous: bytes) -> Entry:
+    """Its last entry, which stands where the log wants it."""
+    entry = keeper.entries[-1]
+    assert (entry.index, entry.previous) == (index, previous)
+    return entry
