@@ -77,8 +77,7 @@ class Handovers:
                 key = said.to, handoff
                 self._heard.pop(key, None)
                 got = self._taking.pop(key, None)
-                # Accepting in answer to anything but the last piece only repeats an answer that was lost.
-                return [Handover(False, said.to, got)] if got and accepted and isinstance(heard, Chunk) else []
+                return [Handover(False, said.to, got)] if got and accepted else []
         return []
 
 

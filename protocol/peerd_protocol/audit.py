@@ -169,8 +169,6 @@ class _Reading:
             self._fault(entry.index, f"It follows entry {before.index}; what lies between is missing.")
         elif before is not None and entry.previous != before.hash:
             self._fault(entry.index, "It does not follow from the entry before, which was changed or put there later.")
-        elif before is None and entry.index == 0 and entry.previous != first_hash(self.log.node):
-            self._fault(entry.index, "The log does not begin as this device's must.")
 
     def _statement(self, entry: Entry) -> None:
         digest = statement_digest(entry.body)

@@ -59,6 +59,8 @@ async def test_a_receipt_in_anothers_name_is_not_counter_signed(tmp_path: Path) 
         own = signed(mal.identity, receipt, executor=mal.identity.device_key)
         await bob.hears(mal, own)
         await bob.hears(ada, signed(mal.identity, receipt))
+        bob.takes(mal, begin_of())
+        await bob.hears(mal, receipt)
         assert not bob.said and not bob.log.entries
 
 
@@ -107,14 +109,17 @@ async def test_a_countersignature_that_is_forged_or_anothers_closes_nothing(tmp_
         (answer,) = bob.takes_said()
         await ada.hears(mal, answer)
         await ada.hears(bob, Countersignature(body=answer.body, signature=bytes(64)))
-        as_mal = pack(msgspec.structs.replace(read_acceptance(answer.body), receiver=mal.identity.device_key))
-        await ada.hears(bob, Countersignature(body=as_mal, signature=mal.identity.sign(countersignature_bytes(as_mal))))
+        mals = {"receiver": mal.identity.device_key, "index": 5}
+        as_mal = pack(msgspec.structs.replace(read_acceptance(answer.body), **mals))
+        in_mals_name = Countersignature(body=as_mal, signature=mal.identity.sign(countersignature_bytes(as_mal)))
+        await ada.hears(bob, in_mals_name)
+        await ada.hears(mal, in_mals_name)
         strange = pack(msgspec.structs.replace(read_acceptance(answer.body), receipt=bytes(32)))
         await ada.hears(
             bob, Countersignature(body=strange, signature=bob.identity.sign(countersignature_bytes(strange)))
         )
         assert [entry.kind for entry in ada.log.entries] == ["gave"]
-        assert ada.receipts.counts["not believed"] == 4
+        assert ada.receipts.counts["not believed"] == 5
         await ada.hears(bob, answer)
         assert [entry.kind for entry in ada.log.entries] == ["gave", "answered"]
 
@@ -229,7 +234,10 @@ async def test_another_devices_log_is_not_continued(tmp_path: Path) -> None:
 async def test_a_file_that_is_no_log_is_refused_with_its_line(tmp_path: Path) -> None:
     _, bobs = await home_with_deals(tmp_path)
     heading, first, *_ = bobs.read_bytes().splitlines()
-    for number, lines in ((1, [first]), (1, [b"{}"]), (2, [heading, b"\xff"]), (2, [heading, first[:-9]])):
+    other = heading.replace(b"receipts 1", b"receipts 2")
+    assert other != heading
+    first_line, second_line = ([first], [b"{}"], [other]), ([heading, b"\xff"], [heading, first[:-9]])
+    for number, lines in (*((1, each) for each in first_line), *((2, each) for each in second_line)):
         bobs.write_bytes(b"\n".join(lines))
         with pytest.raises(LocalError, match=f"line {number}"):
             read_any(bobs)

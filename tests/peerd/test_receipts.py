@@ -157,6 +157,7 @@ def test_another_announcement_under_the_same_name_changes_nothing_of_what_was_go
     watched, begin, other = Handovers(), begin_of(), begin_of(digest=bytes(32))
     watched.saw(Received(ADA, begin), [got(begin)])
     watched.saw(Received(ADA, other), [])  # the node does not hear it: say, another life of that key
+    watched.saw(chunk(begin), [got(begin)])
     (found,) = watched.saw(chunk(begin), [accepted(begin)])
     assert found.begin == begin
     assert not watched.saw(Received(ADA, other), [accepted(other)]), "an answer that is repeated"
@@ -221,6 +222,11 @@ async def test_a_run_of_shared_steps_tells_its_digests_where_a_member_leaves() -
     await works.run(resumed, posted.append)
     (ran,) = told
     assert (ran.first, ran.step) == (2, 4), "another's steps are not claimed"
+
+    told.clear()
+    passed_on = Denoise("shared/g/3", CALL, saved[0].data, 4, leaves=leaves, resumes=True)
+    await works.run(passed_on, posted.append)
+    assert [ran.step for ran in told] == [4], "nor a checkpoint that is passed on as it came"
 
 
 async def test_own_steps_and_checkpoints_on_the_way_are_nobodys_receipt() -> None:

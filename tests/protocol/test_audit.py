@@ -87,14 +87,16 @@ def test_an_altered_receipt_is_found() -> None:
 
 
 def test_every_field_that_is_changed_is_found() -> None:
-    _, bob, _ = three_that_dealt()
-    for index, entry in enumerate(bob.entries):
-        for name in ("previous", "body", "signature", "answer", "answer_signature", "steps"):
-            value = getattr(entry, name)
-            if value:
-                changed = bytes([value[0] ^ 1]) + value[1:]
-                report = audit([with_entry(bob.log, index, **{name: changed})], signed_by)
-                assert report.faults, (index, entry.kind, name)
+    _, bob, cleo = three_that_dealt()
+    assert cleo.entries[-1].kind == "answered"
+    for log in (bob.log, cleo.log):
+        for index, entry in enumerate(log.entries):
+            for name in ("previous", "body", "signature", "answer", "answer_signature", "steps"):
+                value = getattr(entry, name)
+                if value:
+                    changed = bytes([value[0] ^ 1]) + value[1:]
+                    report = audit([with_entry(log, index, **{name: changed})], signed_by)
+                    assert report.faults, (index, entry.kind, name)
     assert "missing" in faults_of(with_entry(bob.log, 1, index=7))
 
 
@@ -143,6 +145,36 @@ def test_somebody_elses_receipt_or_countersignature_is_none_of_this_log() -> Non
     assert "never gave" in faults_of(dan.log)
 
 
+def test_a_countersignature_by_another_than_the_receiver_is_found() -> None:
+    ada, bob, cleo = Keeper("ada"), Keeper("bob"), Keeper("cleo")
+    ada.is_answered(cleo.gets(ada, ada.gives(bob)))
+    assert "another device than the receipt was made out to" in faults_of(ada.log)
+
+
+def test_a_countersignature_of_another_receipt_is_found() -> None:
+    ada, bob = Keeper("ada"), Keeper("bob")
+    first, second = ada.gives(bob), ada.gives(bob)
+    bob.gets(ada, first)
+    assert "of another receipt" in faults_of(with_entry(bob.log, 0, body=second.body, signature=second.signature))
+
+
+def test_what_another_device_signed_for_this_place_is_none_of_this_log() -> None:
+    ada, _, cleo = three_that_dealt()
+    borrowed = Keeper("bob", ada.entries[:2])
+    borrowed.gives(cleo)
+    assert "of another device stands" in faults_of(Log(device=ada.key, entries=tuple(borrowed.entries)))
+
+
+def test_an_unsigned_end_that_was_replaced_is_found_by_what_others_hold() -> None:
+    ada, bob, _ = three_that_dealt()
+    at = len(ada.entries) - 3
+    assert ada.entries[at].kind == "got" and ada.entries[at - 1].kind == "answered"
+    end = msgspec.structs.replace(ada.entries[1], index=at - 1, previous=ada.entries[at - 2].hash)
+    replaced = Log(device=ada.key, entries=(*ada.entries[: at - 1], end))
+    assert audit([replaced], signed_by).is_sound, "alone, nobody can tell"
+    assert "another entry in this place" in faults_of(replaced, bob.log)
+
+
 def test_one_receipt_counts_once() -> None:
     ada, bob = Keeper("ada"), Keeper("bob")
     receipt = ada.gives(bob)
@@ -165,16 +197,16 @@ def test_a_device_that_shows_two_people_different_histories_is_exposed_when_thei
     assert {shown.held_by for shown in fork.shown} == {(bob.node,), (cleo.node,)}
 
 
-def test_a_fork_is_proven_even_where_the_two_hold_entries_of_different_places() -> None:
-    """What she signs next names the hash of what she hid."""
+def test_a_fork_is_proven_even_where_the_two_hold_statements_of_different_places() -> None:
+    """What she signs next names the hash of what she hid: Bob holds entry n + 2 alone, Cleo n and n + 1."""
     ada, bob, cleo = three_that_dealt()
-    other = ada.twin()
+    other, at = ada.twin(), len(ada.entries)
     deal(ada, bob)
-    deal(other, cleo)
-    deal(ada, bob)
-    deal(other, cleo)
-    bob.entries = [*bob.entries[:-2], bob.entries[-1]]
-    assert [fork.device for fork in of(bob, cleo).forks] == [ada.node]
+    bob.entries.pop()
+    bob.gets(ada, ada.gives(bob))
+    cleo.gets(ada, other.gives(cleo))
+    cleo.gets(ada, other.gives(cleo))
+    assert [(fork.device, fork.index) for fork in of(bob, cleo).forks] == [(ada.node, at + 1)]
 
 
 def test_a_receiver_that_counter_signs_with_two_histories_is_exposed_by_those_who_hold_its_answers() -> None:
