@@ -19,6 +19,7 @@ from peerd.network.roster import names_in
 from peerd.receipt_log import read_log
 from peerd_protocol.audit import Audited, Deal, Fork, Log, Report
 from peerd_protocol.audit import audit as hold_together
+from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId
 
 DEALS_SHOWN_MAX = 12
@@ -32,7 +33,9 @@ Names = Mapping[NodeId, str]
 def audit(others: Sequence[Path], export: Path | None, as_json: bool) -> int:
     home = config.home()
     own = read_log(home)
-    if export is not None and own is not None:
+    if export is not None:
+        if own is None:
+            raise LocalError("This node has no log of receipts yet; it begins with the first shared steps.")
         write_file(own, export)
     logs: list[Log] = [*([own] if own is not None else []), *map(read_any, others)]
     report = hold_together(logs, signed_by)
@@ -41,7 +44,7 @@ def audit(others: Sequence[Path], export: Path | None, as_json: bool) -> int:
     else:
         _draw(screen(), report, names_in(home), own.node if own is not None else None)
         if export is not None:
-            screen().print(f"\nThis node's log is in {export}." if own is not None else "\nThere is nothing to export.")
+            screen().print(f"\nThis node's log is in {export}.")
     return DONE if report.is_sound else FAILED
 
 
