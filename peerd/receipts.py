@@ -46,6 +46,8 @@ log = logging.getLogger("peerd.receipts")
 
 QUEUE_MAX = 256
 """What waits to be signed or checked; of more the rest is dropped. Each takes a millisecond and a write."""
+WAITING_MAX_EACH = 32
+"""Of what waits, one peer's: as many as a cluster has members, so that one that floods keeps no other's out."""
 RUNS_KEPT_MAX = 128
 """What shared runs took, until their checkpoints are handed over."""
 AWAITED_MAX = 256
@@ -86,6 +88,7 @@ class Receipts:
         """What was said to a receipt, by its digest: it may have been lost."""
         self._open: dict[bytes, _Open] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_MAX)
+        self._waiting: Counter[NodeId] = Counter()
         self.counts: Counter[str] = Counter()
 
     # ---- what others tell ----------------------------------------------------------------------------------
@@ -103,13 +106,18 @@ class Receipts:
                 _keep(self._got, (handover.peer, handover.begin.handoff), handover.begin, AWAITED_MAX)
 
     def heard(self, sender: NodeId, message: Receipt | Countersignature) -> None:
-        self._enqueue((sender, message))
+        if self._waiting[sender] >= WAITING_MAX_EACH:
+            self._count("too many at once", f"{sender} has {WAITING_MAX_EACH} waiting here")
+        elif self._enqueue((sender, message)):
+            self._waiting[sender] += 1
 
-    def _enqueue(self, job: _Job) -> None:
+    def _enqueue(self, job: _Job) -> bool:
         try:
             self._jobs.put_nowait(job)
         except asyncio.QueueFull:
-            self._count("too many at once", "nothing more is taken until some are done")
+            self._count("too many at once", f"{QUEUE_MAX} wait here")
+            return False
+        return True
 
     # ---- the work ------------------------------------------------------------------------------------------
 
@@ -118,7 +126,7 @@ class Receipts:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                async with asyncio.timeout(RETRY_S / 2):
+                async with asyncio.timeout(RETRY_S / 2 if self._open else None):
                     job = await self._jobs.get()
             except TimeoutError:
                 pass
@@ -127,6 +135,8 @@ class Receipts:
             self._say_again(loop.time())
 
     async def _do(self, job: _Job, now_s: float) -> None:
+        if not isinstance(job, Handover):
+            self._waiting[job[0]] -= 1
         try:
             match job:
                 case Handover(_, peer, begin):

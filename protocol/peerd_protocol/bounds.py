@@ -117,7 +117,7 @@ CERTIFICATES_MAX = 256
 CERTIFICATE_BYTES_MAX = 1_024
 """A certificate takes about 350 bytes, a revocation about 180."""
 STATEMENT_BYTES_MAX = 2_048
-"""A receipt takes about 900 bytes, its countersignature 250."""
+"""A receipt takes about 700 bytes, its countersignature 250."""
 SIGNATURE_BYTES_MAX = 64
 
 

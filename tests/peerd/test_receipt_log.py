@@ -53,7 +53,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     places: list[tuple[int, bytes]] = []
     log = ReceiptLog(tmp_path, ada.key)
     with pytest.raises(ZeroDivisionError):
-        log.append(lambda index, previous: places.append((index, previous)) or 1 // 0)  # type: ignore[arg-type,func-returns-value]
+        log.append(lambda index, previous: _fail(places, index, previous))
     log.close()
     assert places == [(4, ada.entries[-1].hash)]
     assert found(tmp_path).logs[0].count == 4, "what fails leaves nothing behind"
@@ -120,6 +120,11 @@ def test_a_home_without_a_log_has_none(tmp_path: Path) -> None:
     assert read_log(tmp_path) is None
     Identity.load_or_make(tmp_path)
     assert read_log(tmp_path) is None
+
+
+def _fail(places: list[tuple[int, bytes]], index: int, previous: bytes) -> Entry:
+    places.append((index, previous))
+    raise ZeroDivisionError
 
 
 # ---- the head that is remembered apart ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from peerd.device.host import Host
 from peerd.device.pace import Paces
 from peerd.engine.toy import ToyEngine
 from peerd.handovers import OPEN_MAX, Handovers
-from peerd.receipts import QUEUE_MAX, TRIES_MAX
+from peerd.receipts import QUEUE_MAX, TRIES_MAX, WAITING_MAX_EACH
 from peerd.runs import Ran
 from peerd.works import Works
 from peerd_protocol.actions import Denoise, Send
@@ -121,11 +121,16 @@ async def test_a_full_disk_costs_a_line_and_the_receipt_is_answered_when_there_i
 
 async def test_more_than_fits_into_the_queue_is_dropped(tmp_path: Path) -> None:
     async with dealers(tmp_path, "ada", "bob") as (ada, bob):
-        for _ in range(QUEUE_MAX + 50):
+        for _ in range(WAITING_MAX_EACH + 50):
             bob.receipts.heard(ada.node, Receipt(body=b"", signature=b""))
         assert bob.receipts.counts["too many at once"] == 50
+        for number in range(QUEUE_MAX):
+            bob.receipts.heard(NodeId(f"member {number}"), Receipt(body=b"", signature=b""))
+        assert bob.receipts.counts["too many at once"] == 50 + WAITING_MAX_EACH
         await bob.works()
         assert bob.receipts.counts["not believed"] == QUEUE_MAX and not bob.log.entries
+        bob.receipts.heard(ada.node, Receipt(body=b"", signature=b""))
+        assert bob.receipts.counts["too many at once"] == 50 + WAITING_MAX_EACH, "there is room again"
 
 
 # ---- what is watched --------------------------------------------------------------------------------------------
