@@ -78,4 +78,4 @@ def parse(data: bytes, name: str) -> Log:
             ) from error
     if heading is None:
         raise LocalError(f"{name} is empty; have the log exported again by `peerd audit --export`.")
-    return Log(device=heading.device, entries=tuple(entries))
+    return Log(device=heading.device, entries=tuple(entries), is_copy=True)

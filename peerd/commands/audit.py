@@ -17,7 +17,7 @@ from peerd.commands.output import DONE, FAILED, print_json, screen
 from peerd.network.identity import signed_by
 from peerd.network.roster import names_in
 from peerd.receipt_log import read_log
-from peerd_protocol.audit import Audited, Deal, Fork, Log, Report
+from peerd_protocol.audit import Audited, Deal, Fault, Fork, Log, Report
 from peerd_protocol.audit import audit as hold_together
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId
@@ -63,17 +63,22 @@ def _draw(console: Console, report: Report, names: Names, own: NodeId | None) ->
         if log.node == own and log.deals:
             console.print()
             console.print(_deals(log, names))
-    faults = [
-        Text(f"✗ {_name(fault.log, names)}, entry {fault.index}: {fault.text}", style="red") for fault in report.faults
-    ]
+    faults = [_line("✗", fault, names, "red") for fault in report.faults]
     if faults:
         left = len(faults) - FAULTS_SHOWN_MAX
         rest = [Text(f"… and {left} more; --json tells them all", style="red")] if left > 0 else []
         console.print()
         console.print(Group(*faults[:FAULTS_SHOWN_MAX], *rest))
+    for note in report.notes:
+        console.print()
+        console.print(_line("!", note, names, "yellow"))
     for fork in report.forks:
         console.print()
         console.print(_fork(fork, names))
+
+
+def _line(sign: str, fault: Fault, names: Names, style: str) -> Text:
+    return Text(f"{sign} {_name(fault.log, names)}, entry {fault.index}: {fault.text}", style=style)
 
 
 def _row(log: Audited, report: Report, names: Names) -> list[Any]:
@@ -160,7 +165,8 @@ def _plain(report: Report) -> dict[str, Any]:
             }
             for log in report.logs
         ],
-        "faults": [{"device": each.log, "entry": each.index, "text": each.text} for each in report.faults],
+        "faults": [_plain_fault(fault) for fault in report.faults],
+        "notes": [_plain_fault(note) for note in report.notes],
         "forks": [
             {
                 "device": fork.device,
@@ -170,6 +176,10 @@ def _plain(report: Report) -> dict[str, Any]:
             for fork in report.forks
         ],
     }
+
+
+def _plain_fault(fault: Fault) -> dict[str, Any]:
+    return {"device": fault.log, "entry": fault.index, "text": fault.text}
 
 
 def _plain_deal(deal: Deal) -> dict[str, Any]:

@@ -37,10 +37,14 @@ Verify = Callable[[bytes, bytes, bytes], bool]
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """One device's log, or as much as is kept of it, the oldest entry first. `device` is its public key."""
+    """One device's log, or as much as is kept of it, the oldest entry first. `device` is its public key.
+
+    `is_copy`: it was written down some time ago, and its device may have signed more since.
+    """
 
     device: Key
     entries: tuple[Entry, ...]
+    is_copy: bool = False
 
     @property
     def node(self) -> NodeId:
@@ -95,10 +99,11 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the logs show together."""
+    """What the logs show together. `notes` are no faults yet: a copy that ends too soon may only be an old one."""
 
     logs: tuple[Audited, ...]
     faults: tuple[Fault, ...]
+    notes: tuple[Fault, ...]
     forks: tuple[Fork, ...]
 
     @property
@@ -113,8 +118,14 @@ def audit(logs: Iterable[Log], verify: Verify) -> Report:
     for reading in readings:
         for claim in reading.claims:
             claims.add(reading.log.node, claim)
+    cut = [(reading.log, fault) for reading in readings if (fault := _cut(reading, claims)) is not None]
     faults = [fault for reading in readings for fault in (*reading.faults, *_differences(reading, claims))]
-    return Report(logs=tuple(reading.found for reading in readings), faults=tuple(faults), forks=claims.forks())
+    return Report(
+        logs=tuple(reading.found for reading in readings),
+        faults=(*faults, *(fault for log, fault in cut if not log.is_copy)),
+        notes=tuple(fault for log, fault in cut if log.is_copy),
+        forks=claims.forks(),
+    )
 
 
 # ---- one log --------------------------------------------------------------------------------------------------
@@ -264,14 +275,24 @@ class _Claims:
 
 def _differences(reading: _Reading, claims: _Claims) -> Sequence[Fault]:
     """Where this log is not what its owner signed towards others: the first place alone, since the rest follows."""
-    indices = [entry.index for entry in reading.log.entries]
-    end = max(indices, default=-1)
     for index, hashes in sorted(claims.of(reading.log.node).items()):
-        others = ", ".join(sorted({holder for held in hashes.values() for holder in held}))
-        if index > end:
-            text = f"The log ends at entry {end}, but its owner signed for this one too (held by {others}): it was cut,"
-            return [Fault(log=reading.log.node, index=index, text=f"{text} or this copy is an older one.")]
         if index in reading.hashes and reading.hashes[index] not in hashes:
-            text = f"Its owner signed for another entry in this place (held by {others})."
+            text = f"Its owner signed for another entry in this place (held by {_holders(hashes)})."
             return [Fault(log=reading.log.node, index=index, text=text)]
     return []
+
+
+def _cut(reading: _Reading, claims: _Claims) -> Fault | None:
+    """Whether others hold more of its owner's statements than this log has entries for."""
+    end = max(reading.hashes, default=-1)
+    for index, hashes in sorted(claims.of(reading.log.node).items()):
+        if index > end:
+            ends = f"The log ends at entry {end}" if end >= 0 else "The log is empty"
+            text = f"{ends}, but its owner signed for this one too (held by {_holders(hashes)})"
+            rest = "it was cut, or this copy is an older one" if reading.log.is_copy else "it was cut"
+            return Fault(log=reading.log.node, index=index, text=f"{text}: {rest}.")
+    return None
+
+
+def _holders(hashes: dict[bytes, set[NodeId]]) -> str:
+    return ", ".join(sorted({holder for held in hashes.values() for holder in held}))

@@ -68,6 +68,17 @@ def test_a_fork_is_drawn_and_is_a_failure(tmp_path: Path, capsys: pytest.Capture
     assert f"held by {bob.node[:7]}" in told and f"held by {cleo.node[:7]}" in told
 
 
+def test_an_old_copy_is_told_and_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bob, cleo = Keeper("bob"), Keeper("cleo")
+    deal_in_memory(bob, cleo)
+    files = [tmp_path / "bob.log", tmp_path / "cleo.log"]
+    write_file(bob.log, files[0])
+    deal_in_memory(bob, cleo)
+    write_file(cleo.log, files[1])
+    assert audit(files, None, as_json=False) == DONE
+    assert f"! {bob.node[:7]}, entry 2: The log ends at entry 1" in capsys.readouterr().out
+
+
 def test_a_broken_chain_is_a_failure_and_only_so_much_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,7 +109,8 @@ async def test_an_exported_log_is_the_same_log(tmp_path: Path) -> None:
     async with dealers(tmp_path, "ada", "bob") as (ada, bob):
         await deal(ada, bob, begin_of())
         write_file(ada.log, tmp_path / "ada.log")
-        assert read_any(tmp_path / "ada.log") == read_any(ada.home) == ada.log
+        assert read_any(ada.home) == ada.log
+        assert read_any(tmp_path / "ada.log") == msgspec.structs.replace(ada.log, is_copy=True)
     with pytest.raises(LocalError, match="holds no log"):
         read_any(tmp_path)
     with pytest.raises(LocalError, match="can not be read"):
