@@ -8,12 +8,13 @@ or verifies a re-encoding. Never here: making a signature or checking one (that 
 import hashlib
 from base64 import b32encode
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from peerd_protocol.bounds import CERTIFICATE_BYTES_MAX, NAME_CHARS_MAX, NODE_ID_CHARS_MAX
+from peerd_protocol.bounds import CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX, NAME_CHARS_MAX, NODE_ID_CHARS_MAX
 from peerd_protocol.codec import unpack
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.ids import NodeId
@@ -77,8 +78,12 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 # ---- device ids ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(CERTIFICATES_MAX)
 def device_id(device_key: bytes) -> NodeId:
-    """The identity of a device: base32 of SHA-256 of its Ed25519 public key, with check characters."""
+    """The identity of a device: base32 of SHA-256 of its Ed25519 public key, with check characters.
+
+    Of the same few keys it is asked again and again: for every statement of a log three times.
+    """
     digits = b32encode(hashlib.sha256(device_key).digest()).decode().rstrip("=")
     blocks = [digits[start : start + ID_BLOCK] for start in range(0, len(digits), ID_BLOCK)]
     checked = "".join(block + _check_character(block) for block in blocks)
