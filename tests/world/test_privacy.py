@@ -62,7 +62,7 @@ def test_concepts_alone_leave_the_device_and_still_share(recorded: Cluster) -> N
     """The leader hides its words as a follower does, from one who shows them."""
     leader, (asker, friend) = leader_and_followers(recorded)
     hidden = (
-        ("a crimson apricot on the table, as Winifred likes it", ("Winifred", "crimson", "apricot", "blurry", "mustard")),
+        ("a crimson apricot on the table, as Winifred likes it", ("Winifred", "crimson", "apricot", *NEGATIVE.split())),
         ("a scarlet pear on the table", ("scarlet", "pear")),
     )
     wishes = {"group_name": "fruits", "group_size": 3, "wait_s": 30.0, "steps": TOTAL, "seed": 7}
