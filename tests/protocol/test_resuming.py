@@ -89,14 +89,16 @@ def test_whenever_an_executor_dies_the_pictures_are_those_of_the_undisturbed_run
     world.run_until_nothing_is_open()
 
 
+@pytest.mark.parametrize("refuses", [True, False], ids=["its-process", "its-device"])
 @pytest.mark.parametrize("step", range(1, SHARED))
-def test_so_they_are_when_the_executor_led_the_cluster(step: int) -> None:
+def test_so_they_are_when_the_executor_led_the_cluster(step: int, refuses: bool) -> None:
+    """Of a device that is only silent a lease lapses before it is known to be gone; its members hope on meanwhile."""
     names = ("ann", "bob", "eve")
     world = world_of(*names, executor="eve")
     assert world.elect() == "eve"
     ask_all(world, *names)
     world.run_until(has_run(world, "eve", step))
-    world.kill("eve")
+    world.kill("eve", refuses)
     assert pictures(world, "ann", "bob") == undisturbed(*names, executor="eve")[:2]
     plans = [notice for notice in world["bob"].notices[RequestId("bob's")] if isinstance(notice, PlanMade)]
     assert [plan.executor for plan in plans] == ["eve", "ann"]

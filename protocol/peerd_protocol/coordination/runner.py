@@ -212,7 +212,8 @@ class Runner:
         for part in waiting:
             if part.plan is not None and part.plan.standby == peer:
                 part.plan = msgspec.structs.replace(part.plan, standby=NodeId(""))
-        lost = [part for part in waiting if peer == part.executor or (part.bereft and not _may_be_resumed(part))]
+        # One that missed it before it was known to be gone hopes on: its patience counts from then.
+        lost = [part for part in waiting if (not _may_be_resumed(part) if part.bereft else peer == part.executor)]
         return self._without_executor(lost, "the executor is gone", now_s)
 
     def _without_executor(self, parts: list[_Part], reason: str, now_s: float) -> list[Action]:
