@@ -147,6 +147,23 @@ def test_a_member_that_is_bound_keeps_what_it_has() -> None:
     world.run_until_nothing_is_open()
 
 
+def test_what_a_device_has_run_for_another_to_the_end_it_does_not_run_again_when_the_executor_is_lost() -> None:
+    """One of the pi's pictures leaves early and is painted when bob dies; eve goes on for the other alone."""
+    world = LittleWorld("ann", "bob", "eve", "pi", engineless=("pi",))
+    world.drafts = lambda order: (draft(order, {"early": 2, "late": SHARED}, "bob", "eve"),)
+    world.elect()
+    for name in ("early", "late"):
+        world.ask("pi", picture_request(name, "pi", group_name="g", group_size=2, wait_ms=5_000))
+    early, late = RequestId("early"), RequestId("late")
+    world.run_until(has_run(world, "bob", 3))
+    world["bob"].step_ticks = 10
+    world.run_until(lambda: early in world["pi"].pictures)
+    world.kill("bob")
+    world.run_until(lambda: late in world["pi"].pictures)
+    world.run_until_nothing_is_open(90.0)
+    assert [order.call.prompt for order in world["ann"].denoised] == ["early", "late"]
+
+
 def test_if_whoever_stands_by_is_lost_too_everyone_goes_alone() -> None:
     world = world_of("ann", "bob", "eve", executor="eve")
     world.elect()

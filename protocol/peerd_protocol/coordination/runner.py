@@ -31,7 +31,7 @@ TRIES_MAX = 3
 DONE_KEPT_MAX = 1024
 REPEAT_S = 1.0
 """A cry for another executor may vanish, and there may be no leader to hear it yet."""
-BEFORE_ALL = Attempt(ALONE.term, -1)
+NEVER = GroupId(""), Attempt(ALONE.term, -1)
 PREFIX = "bound/"
 WORK = "local/"
 
@@ -77,7 +77,7 @@ class Runner:
         self._parts: dict[RequestId, _Part] = {}
         self._painted = 0
         """So many pictures; a second one of the same request is another handoff."""
-        self._done: dict[RequestId, Attempt] = {}
+        self._done: dict[RequestId, tuple[GroupId, Attempt]] = {}
         """What it ran to the end, and of which attempt: another checkpoint of that one comes too late."""
 
     @property
@@ -96,6 +96,8 @@ class Runner:
                 continue
             if known is not None and (known.bound or plan.attempt <= known.attempt):
                 continue
+            if self._is_through(assignment.request, plan):
+                continue
             part = _Part(
                 assignment=assignment,
                 group=plan.group,
@@ -110,9 +112,17 @@ class Runner:
             self._parts[assignment.request] = part
             # Told again of what it has run to the end: the picture never came to whoever asked, and no checkpoint will.
             nothing_comes = plan.shared_steps == plan.begun == 0
-            if nothing_comes or self._done.get(assignment.request) == plan.attempt:
+            if nothing_comes or self._done.get(assignment.request) == (plan.group, plan.attempt):
                 actions += self._bind(part)
         return actions
+
+    def _is_through(self, request: RequestId, plan: GroupPlan) -> bool:
+        """Whether it was run to the end before its group was offered anew: what comes of that is not for it."""
+        group, attempt = self._done.get(request, NEVER)
+        if group != plan.group or plan.attempt <= attempt:
+            return False
+        self._done[request] = group, plan.attempt
+        return True
 
     def go_alone(self, order: GoAlone) -> list[Action]:
         """The origin, this node, wants no others any more. A part that is bound already goes on as it is."""
@@ -153,7 +163,7 @@ class Runner:
         """Whether this checkpoint may be of a plan that is still on its way here."""
         part = self._parts.get(begin.request)
         if part is None:
-            return begin.attempt > self._done.get(begin.request, BEFORE_ALL)
+            return begin.attempt > self._done.get(begin.request, NEVER)[1]
         return not part.bound and begin.attempt > part.attempt
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
@@ -319,7 +329,8 @@ class Runner:
         return halt + self._finish(request)
 
     def _finish(self, request: RequestId) -> list[Action]:
-        self._done[request] = self._parts.pop(request).attempt
+        part = self._parts.pop(request)
+        self._done[request] = part.group, part.attempt
         if len(self._done) > DONE_KEPT_MAX:
             del self._done[next(iter(self._done))]
         return [Forget(PREFIX + request)]
