@@ -195,6 +195,21 @@ def test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have(
     assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "fig"}
 
 
+def test_branches_wait_for_whoever_goes_on_with_what_a_silent_device_ran_before_them() -> None:
+    """A lease lapses before that device is known to be gone. It would run them next, so nobody else would."""
+    world = world_of()
+    world.drafts = lambda order: (
+        three_branches(order)[0],
+        draft(order, {"lemon": 7, "orange": 6}, "bob", "ann", parent=0, start=3),
+        draft(order, {"fig": 8, "pear": 8}, "kim", "ann", parent=0, start=2),
+    )
+    world.run_until(lambda: is_sharing(world["ann"]))
+    world.kill("ann", refuses=False)
+    pictures = all_pictures(world)
+    assert pictures == {fruit: picture for fruit, picture in THE_TREE.items() if fruit != "apple"}
+    assert calls(world) == 4 + 3 + (7 - 3) + (8 - 2), "the first steps are run again, and nothing else is"
+
+
 def test_so_it_does_when_the_branchs_executor_led_the_cluster() -> None:
     """The next leader knows of the branch what its members and its standby tell."""
     world = world_of()

@@ -205,18 +205,24 @@ class Executor:
         actions: list[Action] = []
         for share in list(self._shares.values()):
             if share.phase is Phase.AWAITING and now_s > share.until_s:
-                actions += self._end(share, "its beginning did not come")
+                actions += self._miss(share, now_s) if share.source else self._end(share, "its beginning did not come")
             elif share.vouches(now_s) and now_s >= share.beat_s:
                 share.beat_s = now_s + self._interval_s
                 actions += share.tell()
         return actions
 
     def peer_lost(self, peer: NodeId, now_s: float) -> None:
-        """Whoever ran a branch's beginning is gone: another may go on with it."""
+        """Whoever ran a branch's beginning is gone."""
         for share in self._shares.values():
             if share.phase is Phase.AWAITING and share.source == peer:
-                share.source = None
-                share.patience(leases.RESUME_S, now_s)
+                self._miss(share, now_s)
+
+    @staticmethod
+    def _miss(share: Share, now_s: float) -> list[Action]:
+        """Whoever ran its beginning is gone or makes no step: another may go on with that."""
+        share.source = None
+        share.patience(leases.RESUME_S, now_s)
+        return []
 
     def _of(self, work: str) -> Share | None:
         return next(
