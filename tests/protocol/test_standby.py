@@ -84,6 +84,16 @@ def test_a_branchs_beginning_comes_from_whoever_runs_what_is_before_it_and_a_spa
     assert mine.unwanted(EVE, beginning) == "a newer spare is here"
 
 
+def test_what_comes_from_beyond_a_branchs_beginning_is_none_of_it() -> None:
+    """Whoever goes on with the steps before it is past it already, and would hand over what no member may take."""
+    mine = StandbyDuty(BOB)
+    mine.asked(Standby(offer=replace(OFFER, beginning=Beginning(step=3, sources=(EVE,))), executor=ADA), NOW_S)
+    assert mine.unwanted(EVE, replace(spare(4, b"four"), what="branch")) == "this branch begins sooner"
+    take(mine, replace(spare(3, b"three"), what="branch"), b"three", sender=EVE)
+    take(mine, replace(spare(4, b"four"), what="branch"), b"four", sender=EVE)
+    assert mine.spare(GROUP) == Spare(3, b"three", False)
+
+
 def test_a_higher_attempt_begins_without_a_spare_and_a_lower_one_changes_nothing() -> None:
     mine = duty()
     take(mine, spare(4, b"four"), b"four")

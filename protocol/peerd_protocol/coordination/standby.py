@@ -67,6 +67,8 @@ class StandbyDuty:
         watch = self._watches.get(begin.group)
         if watch is None or begin.attempt != watch.offer.attempt or sender not in _givers(watch, begin):
             return "nobody stands by for this attempt here"
+        if begin.what == "branch" and begin.step > watch.offer.start:
+            return "this branch begins sooner"
         return "" if watch.spare is None or begin.step > watch.spare.step else "a newer spare is here"
 
     def arrived(self, sender: NodeId, begin: HandoffBegin, data: bytes, now_s: float) -> None:
