@@ -1,19 +1,20 @@
 """Who decides how long a pair shares: one fixed number, the calibrated table, or the probe; each at equal calls.
 
 Pairs that the planner keeps apart are not looked at. Never here: the table or the probe's rule (`peerd.planning`,
-`peerd.engine.departures`); here their answers are carried out and marked.
+`peerd.engine.departures`), or how a probe is fitted that is only asked for (`asked_probe.py`); here their answers are
+carried out and marked.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from examples.quality.curve import Course, Find, member_of
 from examples.quality.pairs import Pair
 from examples.quality.pictures import Look, Picture
-from examples.quality.statistics import Estimate, bootstrapped, verdict
+from examples.quality.statistics import Estimate, bootstrapped
 from examples.quality.vocabulary import PLACE_NAMES, THINGS
 from peerd_protocol.plan import Quality
 
@@ -29,6 +30,8 @@ BOUNDS = 10
 """Differences that are tried as the bound between leaving early and late."""
 
 Steps = Mapping[Pair, int]
+Judgement = Callable[[Pair, Quality], int]
+"""After which step a pair's member leaves under a wish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,20 @@ class Compared:
     rival: str
     rival_asked: Estimate
     difference: Estimate
+    wish: Quality | None = None
+    rival_calls: float = 0.0
+    """What the rivals make, where no mixture of them makes as many calls."""
     unlike: int = 0
     """Pairs for which a rival of the same wish decided otherwise."""
+    unpaid: Estimate | None = None
+    """The difference if looks cost nothing: what foresight alone brings. None: nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What a wish cost on pairs that calibration never saw: how much less often a picture is as asked than alone."""
 
+    way: str
     wish: Quality
     pairs: int
     shared: float
@@ -86,26 +95,29 @@ def pictures(course: Course, ways: Sequence[Way]) -> Iterator[Picture]:
 def compare(course: Course, way: Way, rivals: Sequence[Way], rival_name: str, find: Find) -> Compared:
     """The way against the mixture of its two rivals nearest in calls that makes as many calls in the mean."""
     calls = way.calls(course.steps)
-    less, more, share = mixture(calls, [rival.calls(course.steps) for rival in rivals])
+    offered = [rival.calls(course.steps) for rival in rivals]
+    less, more, share = mixture(calls, offered)
     own, few, many = (_marks(course, one, find) for one in (way, rivals[less], rivals[more]))
     whole = [pair for pair in own if pair in few and pair in many]
     mixed = {pair: (1 - share) * few[pair] + share * many[pair] for pair in whole}
     return Compared(
         way.name, calls, bootstrapped([own[pair] for pair in whole]), rival_name, bootstrapped(list(mixed.values())),
-        bootstrapped([own[pair] - mixed[pair] for pair in whole]),
+        bootstrapped([own[pair] - mixed[pair] for pair in whole]), way.wish,
+        (1 - share) * offered[less] + share * offered[more],
         sum(way.steps[pair] != rival.steps[pair] for rival in rivals if way.wish and rival.wish == way.wish
             for pair in way.steps),
+        compare(course, replace(way, looks=0), rivals, rival_name, find).difference if way.looks else None,
     )  # fmt: skip
 
 
 def kept(course: Course, way: Way, find: Find) -> Kept | None:
-    """What a table's wish cost; None where nothing of it is known."""
+    """What a way's wish cost; None where nothing of it is known."""
     own = _marks(course, way, find)
     alone = _marks(course, Way("alone", dict.fromkeys(own, 0)), find)
     lost = [alone[pair] - own[pair] for pair in alone]
     if way.wish is None or not lost:
         return None
-    return Kept(way.wish, len(lost), sum(way.steps[pair] for pair in alone) / len(lost), bootstrapped(lost))
+    return Kept(way.name, way.wish, len(lost), sum(way.steps[pair] for pair in alone) / len(lost), bootstrapped(lost))
 
 
 def mixture(calls: float, offered: Sequence[float]) -> tuple[int, int, float]:
@@ -118,20 +130,6 @@ def mixture(calls: float, offered: Sequence[float]) -> tuple[int, int, float]:
         return only, only, 0.0
     less, more = below[-1], above[0]
     return less, more, (calls - offered[less]) / (offered[more] - offered[less])
-
-
-def table(rows: Sequence[Compared]) -> list[str]:
-    """As Markdown."""
-    lines = [
-        "| who decides | calls a picture | as asked | against, at equal calls | as asked | difference |",
-        "|---" * 6 + "|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row.way} | {row.calls:.2f} | {row.asked.points()} | {row.rival} | {row.rival_asked.points()} | "
-            f"{row.difference.signed()} ({verdict(row.difference, row.way.split(',')[0], row.rival.split(',')[0])}) |"
-        )
-    return lines
 
 
 def as_asked(pair: Pair, course: Course, after: int, find: Find) -> float | None:
@@ -165,17 +163,15 @@ def _marks(course: Course, way: Way, find: Find) -> dict[Pair, float]:
 
 
 def ways(
-    pairs: Sequence[Pair],
-    table_steps: Callable[[Pair, Quality], int],
-    probe_steps: Callable[[Pair, Quality], int],
-    probed: Collection[Quality],
+    pairs: Sequence[Pair], table: Judgement, probes: Mapping[str, tuple[Judgement, Collection[Quality]]]
 ) -> tuple[list[Way], list[Way], list[Way]]:
-    """Fixed numbers, the table under each wish, the probe under each wish that the calibration probes."""
+    """Fixed numbers, the table under each wish, each probe under the wishes under which it looks."""
     fixed = [Way(f"fixed {step}", dict.fromkeys(pairs, step)) for step in FIXED]
-    tables = [Way(f"table, {wish}", {pair: table_steps(pair, wish) for pair in pairs}, wish=wish) for wish in WISHES]
-    probes = [
-        Way(f"probe, {wish}", {pair: probe_steps(pair, wish) for pair in pairs},
-            sum(table_steps(pair, wish) > 0 for pair in pairs), wish)
-        for wish in probed
+    tables = [Way(f"table, {wish}", {pair: table(pair, wish) for pair in pairs}, wish=wish) for wish in WISHES]
+    probed = [
+        Way(f"{name}, {wish}", {pair: probe(pair, wish) for pair in pairs},
+            sum(table(pair, wish) > 0 for pair in pairs), wish)
+        for name, (probe, wishes) in probes.items()
+        for wish in wishes
     ]  # fmt: skip
-    return fixed, tables, probes
+    return fixed, tables, probed

@@ -41,7 +41,7 @@ def goals(
         *(_saving(f"{kind}, {eight}", rows, CALLS_OF_EIGHT, POINTS_OF_EIGHT) for kind, rows in _by_kind(eights)),
         *(_saving(f"{kind}, {tree}", rows, CALLS_OF_TREES, POINTS_OF_TREES) for kind, rows in _by_kind(trees)),
         *(_far(row) for row in sorted_out if row.kind == "far"),
-        *(_probe(name, rows) for name, rows in compared.items()),
+        *(probe(name, rows) for name, rows in compared.items()),
     ]  # fmt: skip
 
 
@@ -109,7 +109,8 @@ def _far(row: Sorted) -> Goal:
     return Goal("far pairs refused, 100 %", f"{row.pairs - row.linked} of {row.pairs}", row.linked == 0, why)
 
 
-def _probe(scheduler: str, all_rows: Sequence[Compared]) -> Goal:
+def probe(scheduler: str, all_rows: Sequence[Compared]) -> Goal:
+    """Reached if under no wish it is worse in the mean, and under each it says both: the table's answer and another."""
     asked = f"{scheduler}: the probe at least as good as the table, at equal calls"
     rows = [row for row in all_rows if row.rival == "table"]
     if not all_rows:
@@ -118,9 +119,18 @@ def _probe(scheduler: str, all_rows: Sequence[Compared]) -> Goal:
         why = "calibrating found no look that is worth its calls, so the table decides: what looks could bring is below"
         return Goal(asked, "nobody is probed", False, why)
     said = "; ".join(
-        f"{row.way}, {row.calls:.2f} calls, otherwise than the table for {row.unlike}: {row.difference.signed()}"
+        f"{row.way}, {row.calls:.2f} calls, otherwise than the table for {row.unlike} of {row.difference.pairs}: "
+        f"{row.difference.signed()}"
         for row in rows
     )
-    worse = [f"{row.way} is worse" for row in rows if row.difference.mean < 0]
-    idle = [f"{row.way} says what the table says" for row in rows if not row.unlike]
+    worse = [_worse(row) for row in rows if row.difference.mean < 0]
+    idle = [f"{row.way} always says what the table says" for row in rows if not row.unlike]
+    idle += [f"{row.way} never says what the table says" for row in rows if row.unlike == row.difference.pairs]
     return Goal(asked, said, not worse and not idle, "; ".join(worse + idle))
+
+
+def _worse(row: Compared) -> str:
+    """By how much of its own doing, and how much by what its looks cost."""
+    seen = "" if row.difference.high < 0 else " in the mean, though no difference is seen"
+    why = f"{row.way} is worse{seen}"
+    return why if row.unpaid is None else f"{why}; were its looks free, {row.unpaid.signed()}"

@@ -19,6 +19,9 @@ CALLS = {FULL: 0.25, HALF: 0.125, NONE: 0.0}
 both prompts in one batch, whose mean is the step's prediction, are three rows where the step has two. At half the
 resolution a row is a quarter. No look at all has what the step predicts anyway."""
 
+TODAY = "the farther one, by the mean of both"
+"""What the product's probe goes by."""
+
 COARSE = 4
 """Numbers to a side of a block whose mean is the low frequency: a quarter of the latent's side of 16."""
 PEAK = 0.1
@@ -33,7 +36,7 @@ def of_one(seen: Predictions) -> dict[str, float]:
     energy = np.sort((apart**2).sum(0).ravel())[::-1]
     middle = (first + second) / 2
     return {
-        "the farther one, by the mean of both": farther / ((farther + nearer) / 2),
+        TODAY: farther / ((farther + nearer) / 2),
         "how far apart": _norm(apart),
         "how far apart, by the guidance": _norm(apart) / _norm(guided),
         "low frequency, by the guidance": _norm(_coarse(apart)) / _norm(_coarse(guided)),
@@ -59,7 +62,7 @@ def of_the_run(seen: Predictions) -> dict[str, float]:
 def over_steps(by_step: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """Statistics of looks in every step up to each: their growth since the first, and their sum."""
     found: dict[str, list[float]] = {}
-    for name in ("the farther one, by the mean of both", "how far apart"):
+    for name in (TODAY, "how far apart"):
         values = by_step[name]
         found[f"growth: {name}"] = [value / values[0] for value in values]
         found[f"sum: {name}"] = np.cumsum(values).tolist()

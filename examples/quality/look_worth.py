@@ -16,14 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from examples.quality.look_kinds import CALLS, FULL, looks_for
+from examples.quality.asked_probe import calibration_of, table_of_asked
+from examples.quality.look_kinds import CALLS, FULL, TODAY, looks_for
 from examples.quality.look_trials import LOOKS, Notebook, Tried, portions, try_out
 from examples.quality.sampler import Sampler
 from examples.quality.statistics import Estimate, ranked
 from examples.quality.study import SCHEDULERS, STEPS
 from examples.quality.vocabulary import quiet
-from examples.quality.workshop import RESULTS, STATE, model
-from peerd.planning.calibration import WISHES
+from examples.quality.workshop import ASKED, RESULTS, STATE, calibrated, model
+from peerd.planning.calibration import WISHES, dump
 from peerd.planning.calibration_pairs import Pair, choose, prompts
 from peerd.planning.fitting import table_of
 from peerd.planning.losing import PAIRS_MIN, Bound, Picture
@@ -35,7 +36,6 @@ PAGE = "looks.md"
 SEED = 1
 DICE = 12
 """Statistics that are dice: what fitting a rule to them brings is no look's merit."""
-TODAY = "the farther one, by the mean of both"
 AS_NOW = "today's statistic"
 LESS = "less "
 KEPT_AT = (6, 7, 8)
@@ -68,6 +68,15 @@ way to look its best statistic: steps more than blindly, and what it must bring.
 most similar by their words, as calibration has it; *free*: to the last step but one. Free rules believe the model's
 own judgement where calibration does not: it is kinder than the judge, who says in [quality.md](quality.md) (*Who
 decides*, the most that a look could bring) what leaving that late costs on other pairs.
+"""
+
+ASKED_FOR = """## The probe of those who ask for one
+
+Worth its calls or not: the product's look, at half a call, whose two answers let pairs share most that it was not
+fitted to, under the rules of calibration. One of both is an answer of the table, so that it neither always says what
+the table says nor never. Late is no later than the table lets the most similar leave; where no look so bounded has two
+things to say, it is any step but the last (*lifted*). *Must bring*: steps that pay for the look. What became of it on
+other pairs: [quality.md](quality.md), *Who decides*.
 """
 
 
@@ -232,7 +241,7 @@ def foresight_table(scheduler: str, tried: Sequence[Tried]) -> Iterator[str]:
 
 
 def write(tried: dict[str, list[Tried]]) -> list[Worth]:
-    """The page; what looks are worth."""
+    """The page, and the probe of those who ask for one; what looks are worth."""
     count = min(map(len, tried.values()))
     head = HEAD.replace("COUNT", str(count)).replace("STEPS", str(STEPS)).replace("MODEL", model()[:12])
     rows = [
@@ -248,6 +257,9 @@ def write(tried: dict[str, list[Tried]]) -> list[Worth]:
     kept = [(row, one) for row in rows for one in row.best if is_worth(row, one)]
     for bound in ("bounded", "free"):
         lines += [f"Worth their calls, {bound}: {_summed([pair for pair in kept if pair[0].bound == bound])}.", ""]
+    probes, asked = calibration_of(calibrated(), tried, STEPS)
+    lines += [ASKED_FOR, *table_of_asked(asked, STEPS), ""]
+    ASKED.write_bytes(dump(probes))
     (RESULTS / PAGE).write_text("\n".join(lines))
     return rows
 

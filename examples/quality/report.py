@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from examples.quality import deciding, far, sets_report
+from examples.quality import deciding_report, far, sets_report
 from examples.quality.curve import Course
-from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, plain, table, title
-from examples.quality.goals import Goal, goals, goals_table
+from examples.quality.curve_report import Curves, curve_chart, equal_calls_chart, table, title
+from examples.quality.goals import Goal, goals, goals_table, probe
 from examples.quality.study import SCHEDULERS, SHORT, STEPS, Study
-from peerd.planning.calibration import WISHES
 
 PAGE, MARK = "quality.md", "<!-- written by make quality -->"
 HEAD = """# What sharing costs, measured
@@ -41,13 +40,6 @@ all prompts; everything here is of the other half. Model MODEL.
 TREES = """*Ways*: wishes for 5 to 11 kin things in one place, each said in several ways (a kitten, a red bird, a nice
 cat). *Things*: different things of every kind, in one place or in two that are alike. Calls are counted on the trees as
 they ran."""
-DECIDES = f"""COUNT near and middle pairs that the planner lets share, as groups of {deciding.MEMBERS}; a probe's
-look at each counted as {deciding.LOOK_CALLS} calls. Each against what is offered beside it, mixed so that it makes as
-many calls."""
-KEPT = """What each wish cost on these pairs, by the judge, against what it allows:"""
-HINDSIGHT = """the most that a look could bring, its bound chosen from these very outcomes; what has to choose
-beforehand does no better:"""
-FORESIGHT = """Whether either can know beforehand which members come out as asked (0.5: by chance):"""
 SHORT_SAID = """Near pairs, blended. The model was not distilled for LCM or TCD; the row without shared steps says
 whether it bears so few."""
 
@@ -96,40 +88,23 @@ def write(study: Study, folder: Path, missing: dict[str, int], differs: float, s
     lines += ["## Sets of eight kin things in one place", "", *sets_report.table(eights), ""]
     lines += ["## Trees: sets of 16, 24 and 32", "", TREES, "", *sets_report.table(trees), ""]
     lines += ["## Whom the planner lets share", "", *far.table(sorted_out), ""]
-    decides = DECIDES.replace("COUNT", str(len(study.linked(SCHEDULERS[0]))))
-    lines += ["## Who decides: fixed, table, probe", "", decides, ""]
-    for name, rows in compared.items():
-        lines += [
-            f"{name}:",
-            "",
-            *(
-                deciding.table(rows)
-                if rows
-                else ["Nobody is probed with this scheduler by the calibration as shipped, or time ran out."]
-            ),
-            "",
-        ]
-    lines += [KEPT, "", "| scheduler, wish | may lose | pairs | steps shared | lost | kept |", "|---" * 6 + "|"]
-    for name in SCHEDULERS:
-        for row in study.wishes_kept(name):
-            verdict = "yes" if row.lost.mean <= WISHES[row.wish] else "**no**"
-            lines.append(
-                f"| {name}, {row.wish} | {100 * WISHES[row.wish]:.0f} | {row.pairs} | {row.shared:.2f} of {STEPS} | "
-                f"{row.lost.signed()} | {verdict} |"
-            )
-    lines.append("")
-    for name in SCHEDULERS:
-        lines += [f"{name}: {HINDSIGHT}", "", *deciding.table(study.hindsight(name)), ""]
-    lines += [FORESIGHT, "", "| scheduler, shared | who foresees | area under the curve |", "|---|---|---|"]
-    for name in SCHEDULERS:
-        for after in (5, 7):
-            for who, area in study.foresight(name, after):
-                lines.append(f"| {name}, {after} of {STEPS} | {who} | {plain(area)} |")
-    lines += ["", *_short(study, folder)]
+    lines += deciding_report.section(study, compared)
+    lines += [*_short(study, folder)]
     lines += ["## The sampler", "", "Thousands of pictures need batches. A handful of them, made by the engine's own "
               f"road too, differed by at most {differs:.1e} in any number of the latent.", ""]  # fmt: skip
     (folder / PAGE).write_text("\n".join(lines))
     _headline(folder.parent / "README.md", goals_table(found))
+    return found
+
+
+def renew_deciding(study: Study, folder: Path) -> list[Goal]:
+    """Who decides anew, in the page and README as they are: its section and its goals, which are returned."""
+    compared = {name: study.compared(name) for name in SCHEDULERS}
+    found = [probe(name, rows) for name, rows in compared.items()]
+    page, readme = folder / PAGE, folder.parent / "README.md"
+    page.write_text(deciding_report.in_place_of_older(page.read_text(), deciding_report.section(study, compared)))
+    for path in (page, readme):
+        path.write_text(deciding_report.rows_in_place_of_older(path.read_text(), goals_table(found)[2:]))
     return found
 
 

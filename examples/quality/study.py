@@ -36,6 +36,10 @@ SHORT = tuple(Course(scheduler, steps, blended=True) for scheduler in ("lcm", "t
 EIGHTS, CROWDS, SEEDS = 30, 4, 30
 WISHES: tuple[Quality, ...] = ("balanced", "fast")
 FIXED = 5
+PROBE, ASKED = "probe", "probe asked for"
+"""Where calibration found one that is worth its calls, and where it did not."""
+DECIDING = ("looks", "who decides")
+"""The parts of which the page's section on who decides is made."""
 Name = tuple[str, str]
 """The kind of a set with its scheduler, and the way it shares."""
 Rounds = Sequence[Iterable[Thing]]
@@ -47,6 +51,8 @@ class Study:
 
     archive: Archive
     planner: Planner
+    asked: Planner
+    """The same planner where everyone asks for a probe, worth its calls or not."""
 
     @property
     def parts(self) -> list[tuple[str, Callable[[], Rounds]]]:
@@ -146,14 +152,19 @@ class Study:
         def table(pair: Pair, wish: Quality) -> int:
             return self.planner.steps(pair.lead, pair.member, scheduler, STEPS, wish)
 
-        def probe(pair: Pair, wish: Quality) -> int:
-            return self.planner.probed(pair, scheduler, STEPS, wish, lambda step: self._seen(pair, course, step))
+        def judgement(prober: Planner) -> deciding.Judgement:
+            return lambda pair, wish: prober.probed(
+                pair, scheduler, STEPS, wish, lambda step: self._seen(pair, course, step)
+            )
 
+        usual = self.planner.probed_wishes(scheduler, STEPS)
+        unusual = [wish for wish in self.asked.probed_wishes(scheduler, STEPS) if wish not in usual]
+        probes = {PROBE: (judgement(self.planner), usual), ASKED: (judgement(self.asked), unusual)}
         seen = [
             pair for pair in self.linked(scheduler)
-            if all(self._seen(pair, course, step) is not None for step in self.planner.looks(scheduler, STEPS))
+            if all(self._seen(pair, course, step) is not None for step in self._probed_steps(scheduler))
         ]  # fmt: skip
-        return deciding.ways(seen, table, probe, self.planner.probed_wishes(scheduler, STEPS))
+        return deciding.ways(seen, table, probes)
 
     def hindsight(self, scheduler: str) -> list[deciding.Compared]:
         """The best that looks could bring, whatever the calibration makes of them."""
@@ -190,9 +201,9 @@ class Study:
         return rows + [deciding.compare(course, way, fixed, "fixed", find) for way in probes]
 
     def wishes_kept(self, scheduler: str) -> list[deciding.Kept]:
-        """What the table's answers cost under each wish, by the judge."""
-        course, (_, tables, _) = Course(scheduler, STEPS, blended=True), self.ways(scheduler)
-        found = [deciding.kept(course, way, self.archive.find) for way in tables]
+        """What the table's and the probe's answers cost under each wish, by the judge."""
+        course, (_, tables, probes) = Course(scheduler, STEPS, blended=True), self.ways(scheduler)
+        found = [deciding.kept(course, way, self.archive.find) for way in (*tables, *probes)]
         return [row for row in found if row is not None]
 
     def _planned(self, scheduler: str, gatherings: Sequence[Gathering]) -> dict[str, list[Shared]]:
@@ -223,9 +234,12 @@ class Study:
         return [
             deciding.look_of(pair, Course(scheduler, STEPS, blended=True), step)
             for scheduler in SCHEDULERS
-            for step in sorted({*LOOKS, *self.planner.looks(scheduler, STEPS)})
+            for step in sorted({*LOOKS, *self._probed_steps(scheduler)})
             for pair in self.linked(scheduler)
         ]
+
+    def _probed_steps(self, scheduler: str) -> set[int]:
+        return {step for one in (self.planner, self.asked) for step in one.looks(scheduler, STEPS)}
 
     def _decided(self) -> Iterator[Thing]:
         for scheduler in SCHEDULERS:

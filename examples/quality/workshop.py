@@ -13,6 +13,7 @@ from peerd.planning import calibration
 ROOT = Path(__file__).parent.parent.parent
 STATE = ROOT / ".work" / "quality"
 RESULTS = Path(__file__).parent / "results"
+ASKED = RESULTS / "probe.json"
 
 
 def model() -> str:
@@ -32,4 +33,15 @@ def calibrated() -> calibration.Calibration:
     found = calibration.parse((EMBEDDED_FOLDER / CALIBRATION_FILE).read_bytes())
     if found.model != model():
         raise SystemExit("The shipped calibration is of other weights; measure it anew: peerd models calibrate --ship")
+    return found
+
+
+def asked_for() -> calibration.Calibration:
+    """The shipped table with the probe of those who ask for one; an error if it is of other weights or not there."""
+    try:
+        found = calibration.parse(ASKED.read_bytes())
+    except FileNotFoundError:
+        found = None
+    if found is None or found.model != model():
+        raise SystemExit("No probe was fitted to these weights; fit it: python -m examples.quality.look_worth")
     return found

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from examples.quality import look_worth
-from examples.quality.look_kinds import FULL, HALF, NONE, looked_at, of_one
+from examples.quality.look_kinds import FULL, HALF, NONE, TODAY, looked_at, of_one
 from examples.quality.look_trials import LOOKS, Tried
 
 TOTAL = 11
@@ -18,7 +18,7 @@ def tried(knows: bool) -> list[Tried]:
     for number in range(PAIRS):
         largest = (4, 9)[number % 2]
         seen = [float(-largest + chance.random() if knows else chance.random()) for _ in range(LOOKS)]
-        looks = {FULL: {look_worth.TODAY: seen}}
+        looks = {FULL: {TODAY: seen}}
         found.append(Tried("ddim", f"a {number}", f"b {number}", number, 0.7, (largest, largest), looks))
     return found
 
