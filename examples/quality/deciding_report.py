@@ -24,6 +24,7 @@ KEPT = """What each wish cost on these pairs, by the judge, against what it allo
 HINDSIGHT = """the most that a look could bring, its bound chosen from these very outcomes; what has to choose
 beforehand does no better:"""
 FORESIGHT = """Whether either can know beforehand which members come out as asked (0.5: by chance):"""
+NONE_FITS = "no look has two things to say and keeps the wish"
 CALLS_APART = 0.005
 """Calls a picture that a rival may make more or fewer before it is said: what rounding hides."""
 
@@ -91,14 +92,16 @@ def _looks(study: Study, compared: Mapping[str, Sequence[Compared]]) -> list[str
     """What each asked-for probe does, and how often it says something else than the table."""
     lines = ["| scheduler, wish | looks | leave late | leave early | otherwise than the table |", "|---" * 5 + "|"]
     for name, rows in compared.items():
-        for row in rows:
-            if row.rival != "table" or row.wish is None:
+        probed = {row.wish: row for row in rows if row.rival == "table"}
+        for wish in WISHES:
+            row, glances = probed.get(wish), calibration.looks(study.asked.measured, name, STEPS, wish)
+            if row is None or not glances:
+                lines.append(f"| {name}, {wish} | never: {NONE_FITS} | | | |")
                 continue
-            for glance in calibration.looks(study.asked.measured, name, STEPS, row.wish):
-                (bound, late), *_, (_, early) = glance.stays
-                lines.append(
-                    f"| {name}, {row.wish} | in step {glance.step} | after {late} of {STEPS}, up to {bound:.3f} | "
-                    f"after {early} | {row.unlike} of {row.difference.pairs} "
-                    f"({100 * row.unlike / row.difference.pairs:.1f} %) |"
-                )
+            (bound, late), *_, (_, early) = glances[0].stays
+            share = row.unlike / row.difference.pairs
+            lines.append(
+                f"| {name}, {wish} | in step {glances[0].step} | after {late} of {STEPS}, up to {bound:.3f} | "
+                f"after {early} | {row.unlike} of {row.difference.pairs} ({100 * share:.1f} %) |"
+            )
     return lines
