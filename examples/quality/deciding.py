@@ -29,6 +29,9 @@ FIXED = (0, 3, 5, 7, 9)
 BOUNDS = 10
 """Differences that are tried as the bound between leaving early and late."""
 
+CALLS_APART = 0.005
+"""Calls a picture that a rival may make more or fewer before it is said: what rounding hides."""
+
 Steps = Mapping[Pair, int]
 Judgement = Callable[[Pair, Quality], int]
 """After which step a pair's member leaves under a wish."""
@@ -65,7 +68,13 @@ class Compared:
     unlike: int = 0
     """Pairs for which a rival of the same wish decided otherwise."""
     unpaid: Estimate | None = None
-    """The difference if looks cost nothing: what foresight alone brings. None: nobody looked."""
+    """The difference if looks cost nothing: what foresight alone brings. None: nobody looked, or no mixture of rivals
+    makes so few calls."""
+
+    @property
+    def calls_apart(self) -> bool:
+        """Whether no mixture of the rivals makes as many calls."""
+        return abs(self.rival_calls - self.calls) > CALLS_APART
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +115,12 @@ def compare(course: Course, way: Way, rivals: Sequence[Way], rival_name: str, fi
         (1 - share) * offered[less] + share * offered[more],
         sum(way.steps[pair] != rival.steps[pair] for rival in rivals if way.wish and rival.wish == way.wish
             for pair in way.steps),
-        compare(course, replace(way, looks=0), rivals, rival_name, find).difference if way.looks else None,
+        _unpaid(compare(course, replace(way, looks=0), rivals, rival_name, find)) if way.looks else None,
     )  # fmt: skip
+
+
+def _unpaid(free: Compared) -> Estimate | None:
+    return None if free.calls_apart else free.difference
 
 
 def kept(course: Course, way: Way, find: Find) -> Kept | None:
@@ -140,10 +153,10 @@ def as_asked(pair: Pair, course: Course, after: int, find: Find) -> float | None
 
 
 def in_hindsight(course: Course, step: int, differences: Mapping[Pair, float | None], find: Find) -> Compared | None:
-    """The most that any look in this step could bring: the best of all ways in which the nearer pairs leave later.
+    """The most that a look in this step could bring: the best of all ways in which the nearer pairs leave later.
 
     Told the outcome, it chooses whatever does best against fixed numbers at equal calls, its looks included: a probe
-    that has to choose beforehand does no better. None where too little is known.
+    that has to choose two of these numbers beforehand does no better. None where too little is known.
     """
     known = {pair: near for pair, near in differences.items() if near is not None}
     fixed = [Way(f"fixed {after}", dict.fromkeys(known, after)) for after in FIXED]

@@ -21,12 +21,10 @@ bound and steps do best was found out on calibration's half of all prompts ([loo
 carried out here as peerd does it. A pair of which neither prompt differs more than the bound leaves late, any other
 early."""
 KEPT = """What each wish cost on these pairs, by the judge, against what it allows:"""
-HINDSIGHT = """the most that a look could bring, its bound chosen from these very outcomes; what has to choose
-beforehand does no better:"""
+HINDSIGHT = """the most that a look could bring which lets pairs leave after one or the other of two of the fixed
+numbers, both and its bound chosen from these very outcomes:"""
 FORESIGHT = """Whether either can know beforehand which members come out as asked (0.5: by chance):"""
 NONE_FITS = "no look has two things to say and keeps the wish"
-CALLS_APART = 0.005
-"""Calls a picture that a rival may make more or fewer before it is said: what rounding hides."""
 
 
 def section(study: Study, compared: Mapping[str, Sequence[Compared]]) -> list[str]:
@@ -64,8 +62,7 @@ def table(rows: Sequence[Compared]) -> list[str]:
         "|---" * 6 + "|",
     ]
     for row in rows:
-        apart = abs(row.rival_calls - row.calls) > CALLS_APART
-        rival = f"{row.rival}, of {row.rival_calls:.2f} calls" if apart else row.rival
+        rival = f"{row.rival}, of {row.rival_calls:.2f} calls" if row.calls_apart else row.rival
         lines.append(
             f"| {row.way} | {row.calls:.2f} | {row.asked.points()} | {rival} | {row.rival_asked.points()} | "
             f"{row.difference.signed()} ({verdict(row.difference, row.way.split(',')[0], row.rival.split(',')[0])}) |"

@@ -133,4 +133,6 @@ def _worse(row: Compared) -> str:
     """By how much of its own doing, and how much by what its looks cost."""
     seen = "" if row.difference.high < 0 else " in the mean, though no difference is seen"
     why = f"{row.way} is worse{seen}"
-    return why if row.unpaid is None else f"{why}; were its looks free, {row.unpaid.signed()}"
+    if row.unpaid is None:
+        return f"{why}; were its looks free, it would make fewer calls than any table"
+    return f"{why}: what looks foresee brings less than they cost (looks.md); were they free, {row.unpaid.signed()}"

@@ -113,7 +113,7 @@ def test_rivals_that_make_more_calls_are_told_with_their_own() -> None:
     found = deciding.compare(COURSE, Way("probe, fast", dict.fromkeys(pairs, 7), 4, "fast"), tables, "table", saw)
     assert (found.calls, found.rival_calls) == (8.0, 9.0)
     (line,) = deciding_report.table([found])[2:]
-    assert "table, of 9.00 calls" in line
+    assert "table, of 9.00 calls" in line and found.unpaid is None
 
 
 def estimate(mean: float) -> Estimate:
@@ -133,8 +133,13 @@ def compared(mean: float, unlike: int, rival: str = "table") -> Compared:
         (0.0, 10, True, ""),
         (0.0, 0, False, "always says what the table says"),
         (0.0, 40, False, "never says what the table says"),
-        (-0.005, 10, False, "no difference is seen; were its looks free, +2.0"),
-        (-0.02, 10, False, "is worse; were its looks free, +2.0"),
+        (
+            -0.005,
+            10,
+            False,
+            "no difference is seen: what looks foresee brings less than they cost (looks.md); were they free, +2.0",
+        ),
+        (-0.02, 10, False, "is worse: what looks foresee brings less than they cost (looks.md); were they free, +2.0"),
     ],
 )
 def test_the_goal_of_the_probe(mean: float, unlike: int, reached: bool, why: str) -> None:
