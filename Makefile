@@ -31,7 +31,7 @@ demo: $(READY)
 	@$(BIN)/peerd demo --out demo-out
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 # Whole nodes under every fault, each seed a story: `SEEDS=1 NODES=3 FIRST_SEED=7` tells one.
 SEEDS ?= 1000

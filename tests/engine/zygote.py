@@ -137,21 +137,25 @@ def main() -> None:
     def plain(question: Plain) -> Heard:
         pipe, call = theirs[question.folder], question.call
         scheduler = getattr(diffusers, question.scheduler_class)
-        made = {}
-        for output_type in ("pil", "latent"):
-            pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **question.settings)
-            torch.manual_seed(call.seed)
-            made[output_type] = pipe(
-                call.prompt,
-                negative_prompt=call.negative or None,
-                num_inference_steps=call.steps,
-                guidance_scale=call.guidance,
-                width=call.width,
-                height=call.height,
-                generator=torch.Generator("cpu").manual_seed(call.seed),
-                output_type=output_type,
-            ).images[0]
-        return Heard(rgb=made["pil"].tobytes(), latent=made["latent"].numpy().tobytes())
+        pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **question.settings)
+        torch.manual_seed(call.seed)
+        latents: list[Any] = []
+
+        def after_a_step(_: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            latents[:] = tensors["latents"]
+            return {}
+
+        (picture,) = pipe(
+            call.prompt,
+            negative_prompt=call.negative or None,
+            num_inference_steps=call.steps,
+            guidance_scale=call.guidance,
+            width=call.width,
+            height=call.height,
+            generator=torch.Generator("cpu").manual_seed(call.seed),
+            callback_on_step_end=after_a_step,
+        ).images
+        return Heard(rgb=picture.tobytes(), latent=latents[0].numpy().tobytes())
 
     def answer(question: Load | Engine | Plain) -> Heard:
         match question:

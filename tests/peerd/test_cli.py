@@ -1,6 +1,7 @@
 """The command line as programs see it: exit codes, JSON alone on stdout, one sentence for what goes wrong.
 
-Every test runs the real program against the real API; only the desk behind it is scripted.
+Every test runs the real program against the real API; only the desk behind it is scripted. What no daemon ever hears
+of is said to the program in this very process.
 """
 
 import json
@@ -10,14 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from peerd.cli import app
+from peerd.cli import app, main
 from peerd_protocol.notices import Failed, Queued
 from tests.peerd.api.conftest import run_api
 from tests.peerd.api.scripted import BOB, ScriptedDesk
@@ -43,6 +44,25 @@ def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.Comp
         timeout=RUN_S_MAX,
         check=False,
     )
+
+
+Said = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """`peerd` with these words, on a home where no daemon runs."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in _environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    def said(*words: str) -> "subprocess.CompletedProcess[str]":
+        monkeypatch.setattr(sys, "argv", ["peerd", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), *capsys.readouterr())
+
+    return said
 
 
 def begin(home: Path, *words: str) -> "subprocess.Popen[str]":
@@ -188,10 +208,8 @@ def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) ->
         (["demo", "--shared", "12"], "--shared is from 0 to 10"),
     ],
 )
-def test_words_that_mean_nothing_are_one_sentence_and_exit_code_2(
-    tmp_path: Path, words: list[str], sentence: str
-) -> None:
-    done = peerd(tmp_path, *words)
+def test_words_that_mean_nothing_are_one_sentence_and_exit_code_2(say: Said, words: list[str], sentence: str) -> None:
+    done = say(*words)
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert done.stdout == ""
@@ -211,15 +229,13 @@ def test_words_that_mean_nothing_are_one_sentence_and_exit_code_2(
         (["status", "please"], "(please)"),
     ],
 )
-def test_forms_that_do_not_exist_are_one_sentence_and_exit_code_2(
-    tmp_path: Path, words: list[str], sentence: str
-) -> None:
-    done = peerd(tmp_path, *words)
+def test_forms_that_do_not_exist_are_one_sentence_and_exit_code_2(say: Said, words: list[str], sentence: str) -> None:
+    done = say(*words)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("peerd: ")
     assert sentence in line
-    done = peerd(tmp_path, words[0], "--json", *words[1:])
+    done = say(words[0], "--json", *words[1:])
     assert done.returncode == 2
     assert line == f"peerd: {json.loads(done.stdout)['error']}"
 
@@ -243,8 +259,8 @@ def test_every_command_takes_json() -> None:
         *([["cache"], ["cache", "clear"]]),
     ],
 )
-def test_without_a_daemon_every_command_says_how_to_start_one(tmp_path: Path, words: list[str]) -> None:
-    done = peerd(tmp_path, *words, "--json")
+def test_without_a_daemon_every_command_says_how_to_start_one(say: Said, tmp_path: Path, words: list[str]) -> None:
+    done = say(*words, "--json")
     assert done.returncode == 1
     sentence = f"No daemon runs on this home ({tmp_path}); start one with `peerd up`."
     assert json.loads(done.stdout) == {"error": sentence}
