@@ -7,7 +7,7 @@
     C4  a leader whose process is known to be gone is replaced at once, and nobody else is lost, though words of both
         from before then are still under way.
 
-Never here: whole stories (`stories`).
+Never here: whole stories (`stories`), or what becomes of the work (`losses`).
 """
 
 from collections.abc import Callable
@@ -98,7 +98,10 @@ def incredible_claim(seed: int, nodes: int) -> None:
         raise Violation("C3", f"the counter leapt to {top}")
 
 
-PROMISES: tuple[tuple[Callable[[int, int], None], int], ...] = (
+Promises = tuple[tuple[Callable[[int, int], None], int], ...]
+"""Each takes a seed and a number of devices, and stands with the least number that it needs."""
+
+PROMISES: Promises = (
     (newcomer, 2),
     (missed_words, 2),
     (silent_death, 3),
@@ -106,11 +109,10 @@ PROMISES: tuple[tuple[Callable[[int, int], None], int], ...] = (
     (high_talk, 3),
     (incredible_claim, 2),
 )
-"""Each with the least number of devices that it needs."""
 
 
-def hold(seed: int, nodes: int) -> None:
-    for promise, nodes_min in PROMISES:
+def hold(promises: Promises, seed: int, nodes: int) -> None:
+    for promise, nodes_min in promises:
         if nodes >= nodes_min:
             promise(seed, nodes)
 

@@ -20,9 +20,10 @@ PICTURE_S_MAX = 2.0
 
 
 class Hands:
-    """`seed` decides which plan comes of an order, so that the same order gets the same one."""
+    """`seed` decides which plan comes of an order, so that the same order gets the same one; `planner` makes it."""
 
     def __init__(self, seed: str, clockwork: Clockwork) -> None:
+        self.planner: type[OddPlan] = OddPlan
         self._seed, self._clockwork = seed, clockwork
 
     def do(self, process: Process, action: Action) -> None:
@@ -50,7 +51,7 @@ class Hands:
     def _plan(self, order: MakePlan) -> tuple[Planned, float]:
         names = sorted(request.id for request in order.requests)
         chance = Random(f"{self._seed}/{names}")
-        return OddPlan(order, chance).made(), chance.uniform(0, PLAN_S_MAX)
+        return self.planner(order, chance).made(), chance.uniform(0, PLAN_S_MAX)
 
     def _keep(self, process: Process, action: Keep) -> None:
         if not process.dead:

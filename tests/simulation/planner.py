@@ -27,7 +27,7 @@ class OddPlan:
         if not self._able:
             return Planned(self._order.batch, (), tuple((name, "nobody has an engine") for name in self._requests))
         names = list(self._requests)
-        for name in [name for name in names if self._requests[name].begun and self._chance.random() < 0.8]:
+        for name in [name for name in names if self._requests[name].begun and self._goes_on()]:
             names.remove(name)
             self._draft({name: 0}, self._able)
         while names:
@@ -37,7 +37,7 @@ class OddPlan:
 
     def _group(self, members: list[RequestId]) -> None:
         chance, cached = self._chance, self._order.cached
-        if cached and chance.random() < 0.3:
+        if cached and self._begins_late():
             holder, entry = chance.choice(cached)
             leaves = {name: chance.randint(entry.step, entry.call.steps - 1) for name in members}
             self._draft(leaves, [holder], seed=entry.call.seed, cached=entry.digest, start=entry.step)
@@ -50,7 +50,7 @@ class OddPlan:
         """Some of the members leave here, the others share on in branches."""
         chance, last = self._chance, self._requests[members[0]].call.steps - 1
         own, rest = members[: (cut := chance.randint(1, len(members)))], members[cut:]
-        candidates = chance.sample(self._able, chance.randint(1, len(self._able)))
+        candidates = chance.sample(self._able, self._asked())
         leaves = {name: chance.randint(start + 1, last) for name in own}
         self._draft(leaves, candidates, parent=parent, start=start, blended=blended)
         number = len(self._drafts) - 1
@@ -80,13 +80,27 @@ class OddPlan:
             candidates=tuple(candidates),
             runners=tuple((name, self._runner(name)) for name in leaves),
             forecast=self._forecast(candidates[0], lead),
-            probed=frozenset(name for name in leaves if self._chance.random() < 0.3),
+            probed=frozenset(name for name in leaves if self._probes()),
             blended=blended,
             parent=parent,
             start=start,
             cached=cached,
         )
         self._drafts.append(draft)
+
+    def _goes_on(self) -> bool:
+        """Whether steps that were run already are gone on from."""
+        return self._chance.random() < 0.8
+
+    def _begins_late(self) -> bool:
+        return self._chance.random() < 0.3
+
+    def _asked(self) -> int:
+        """How many candidates there are."""
+        return self._chance.randint(1, len(self._able))
+
+    def _probes(self) -> bool:
+        return self._chance.random() < 0.3
 
     def _runner(self, name: RequestId) -> NodeId:
         """Its origin, unless that has no engine; now and then somebody else all the same."""
@@ -107,3 +121,19 @@ class OddPlan:
             handoff_bytes=100,
             step_seconds=step_s,
         )
+
+
+class KindPlan(OddPlan):
+    """One that loses nothing of itself: somebody can always stand by, all is gone on from, and no probe decides."""
+
+    def _goes_on(self) -> bool:
+        return True
+
+    def _begins_late(self) -> bool:
+        return False
+
+    def _asked(self) -> int:
+        return len(self._able)
+
+    def _probes(self) -> bool:
+        return False

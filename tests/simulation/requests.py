@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from peerd_protocol.actions import Action, Deliver, Denoise, Forget, MakePlan, Predict, Send, Tell
 from peerd_protocol.coordination import origin, runner
-from peerd_protocol.events import Asked, Event, WorkFailed
+from peerd_protocol.events import Asked, CheckpointSaved, Event, WorkFailed
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
 from peerd_protocol.messages import AnyMessage, HandoffBegin, Submit, Withdraw
 from peerd_protocol.notices import AnyNotice, Failed, Finished, PlanMade, WentAlone
@@ -60,6 +60,8 @@ class Requests:
         self.passages: Counter[tuple[str, str]] = Counter()
         self.made: set[bytes] = set()
         """Every latent and picture that came out of an engine."""
+        self.saved: dict[str, int] = {}
+        """At which step the last checkpoint of each work was saved."""
         self._engines = engines
         self._near: Collection[NodeId] = ()
         """Who has an engine, or is near one and will be."""
@@ -94,6 +96,8 @@ class Requests:
     def turned(self, event: Event) -> None:
         if isinstance(event, Asked):
             self._taken_in(self.entries[event.request.id])
+        if isinstance(event, CheckpointSaved):
+            self.saved[event.work] = event.step
         if isinstance(event, WorkFailed) and event.work.startswith(runner.WORK):
             self.entries[RequestId(event.work.removeprefix(runner.WORK))].breaks += 1
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.simulation import calm, campaign
+from tests.simulation import calm, campaign, losses
 from tests.simulation.faults import KINDS, Crash
 from tests.simulation.invariants import Violation
 from tests.simulation.minimiser import as_test, minimised
@@ -49,7 +49,13 @@ def test_a_story_of_a_campaign_is_not_broken_any_more(seed: int, nodes: int) -> 
 @pytest.mark.parametrize("nodes", [2, 3, 5])
 def test_little_trouble_changes_no_more_than_it_must(nodes: int) -> None:
     for seed in range(15):
-        calm.hold(seed, nodes)
+        calm.hold(calm.PROMISES, seed, nodes)
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5])
+def test_a_lost_device_costs_no_more_than_it_must(nodes: int) -> None:
+    for seed in range(5):
+        calm.hold(losses.PROMISES, seed, nodes)
 
 
 def test_most_requests_share_and_nearly_all_finish(report: Report) -> None:

@@ -37,8 +37,10 @@ class World:
         self.processes: dict[NodeId, Process] = {}
         self.terms = Terms()
         self.requests = Requests(frozenset(name for name, device in self.devices.items() if device.temper.engine))
+        self.steps = 0
+        """So many were made by all engines."""
         self.say: Callable[[str], None] | None = None
-        self._hands = Hands(seed, self.clockwork)
+        self.hands = Hands(seed, self.clockwork)
         self._boots = dict.fromkeys(self.devices, 0)
         for device in self.devices.values():
             self.clockwork.at(device.chance.uniform(0, BATTERY_S), self._drain, device)
@@ -150,6 +152,7 @@ class World:
         return device.chance.uniform(0.0, self.links.weather.disk_s_max)
 
     def made(self, latent: bytes) -> None:
+        self.steps += 1
         self.requests.made.add(latent)
 
     def heard(self, process: Process, sender: NodeId, message: AnyMessage, fenced: bool) -> None:
@@ -182,7 +185,7 @@ class World:
             if self.say is not None and (text := words(action)):
                 self.tell(f"{process.device.name} {text}")
             self.requests.does(process, action)
-            self._hands.do(process, action)
+            self.hands.do(process, action)
         elif isinstance(action.message, Heartbeat):
             self.terms.reveals(process.device, action.message)
             self.links.send(process.device.name, process.boot, action.to, action.message)
