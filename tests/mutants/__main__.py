@@ -14,9 +14,8 @@ def main(words: list[str]) -> int:
     with ThreadPoolExecutor(2) as pool:
         for mutant, death in zip(chosen, pool.map(kill, chosen), strict=True):
             survivors += not death.by
-            by = "SURVIVES" if not death.by else death.by.partition("::")[2] or death.by
             seed, nodes = ("" if value is None else str(value) for value in (death.seed, death.nodes))
-            print(f"{mutant.name:50} {by:9} {seed:>5} {nodes:>5} {death.seconds:7.1f}", flush=True)
+            print(f"{mutant.name:50} {death.by or 'SURVIVES':9} {seed:>5} {nodes:>5} {death.seconds:7.1f}", flush=True)
     print(f"{len(chosen)} mutants, {survivors} survive")
     return 1 if survivors else 0
 

@@ -3,7 +3,7 @@
 Never here: how they are made and killed.
 """
 
-from tests.mutants.mutant import Edit, Mutant, calm, swap, tested
+from tests.mutants.mutant import Edit, Mutant, calm, loss, swap
 
 ELECTION, TERMS, NODE, TIMING, HANDOFF = "election.py", "terms.py", "node.py", "timing.py", "handoff.py"
 RUNNER, ORIGIN, OFFERS = (f"coordination/{name}.py" for name in ("runner", "origin", "offers"))
@@ -246,40 +246,35 @@ OF_LOSSES = (
         "call = msgspec.structs.replace(request.call, seed=half.seed)",
         "call = request.call",
     ),
-    tested(
+    loss(
         "a runner doesn't wait for what was run before",
         RUNNER,
         "nothing_comes = plan.shared_steps == plan.begun == 0",
         "nothing_comes = plan.shared_steps == 0",
-        "test_halves.py::test_a_runner_that_was_named_waits_for_what_the_origin_holds",
     ),
-    tested(
+    loss(
         "a spare behind another is lost",
         "coordination/spares.py",
         "            self.next = spare\n",
         "",
-        "test_halves.py::test_of_the_spares_that_wait_for_a_slow_link_the_newest_goes_next",
     ),
-    tested(
+    loss(
         "a request waits for its named group again",
         ORIGIN,
         "if not entry.request.wait_ms:",
         "if True:",
-        "test_next_life.py::test_an_executor_that_comes_back_does_not_wait_for_its_group_once_more",
     ),
-    tested(
+    loss(
         "no standby is handed a branch's beginning",
         "coordination/share.py",
         "if receiver.standby:",
         "if False:",
-        "test_trees.py::test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have",
     ),
-    tested(
+    loss(
         "what came before a branch counts as its own run",
         "coordination/executor.py",
         "resumes=spare.of_its_run)",
         "resumes=True)",
-        "test_trees.py::test_a_branch_whose_executor_dies_while_it_waits_begins_where_it_would_have",
     ),
 )
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 
 from tests.mutants.catalogue import MUTANTS
-from tests.simulation.calm import PROMISES
+from tests.simulation import calm, losses
+from tests.simulation.calm import Promises
 from tests.simulation.invariants import Violation
 from tests.simulation.play import play
 from tests.simulation.stories import drawn
@@ -32,7 +33,13 @@ def hunt(where: str) -> Iterator[tuple[int, int, str]]:
 
 def broken(where: str, seed: int, nodes: int) -> list[str]:
     """The invariants that break on this seed."""
-    return _calm(seed, nodes) if where == "calm" else _storm(seed, nodes)
+    match where:
+        case "calm":
+            return _broken(calm.PROMISES, seed, nodes)
+        case "loss":
+            return _broken(losses.PROMISES, seed, nodes)
+        case _:
+            return _storm(seed, nodes)
 
 
 def _storm(seed: int, nodes: int) -> list[str]:
@@ -40,9 +47,9 @@ def _storm(seed: int, nodes: int) -> list[str]:
     return [] if violation is None else [violation.invariant]
 
 
-def _calm(seed: int, nodes: int) -> list[str]:
+def _broken(promises: Promises, seed: int, nodes: int) -> list[str]:
     broken = []
-    for promise, nodes_min in PROMISES:
+    for promise, nodes_min in promises:
         try:
             if nodes >= nodes_min:
                 promise(seed, nodes)

@@ -21,7 +21,7 @@ SECONDS_MAX = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """`by` is the invariant, or the test; '' if the mutant survived. The shipped protocol keeps it on the same seed."""
+    """`by` is the invariant; '' if the mutant survived. The shipped protocol keeps it on the same seed."""
 
     by: str
     seed: int | None
@@ -36,9 +36,7 @@ def kill(mutant: Mutant) -> Death:
         paths = f"{folder}{os.pathsep}{ROOT}"
         environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            _test(mutant, folder)
-            if mutant.where == "test"
-            else [sys.executable, "-m", "tests.mutants.hunt", mutant.name],
+            [sys.executable, "-m", "tests.mutants.hunt", mutant.name],
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -46,9 +44,6 @@ def kill(mutant: Mutant) -> Death:
             timeout=SECONDS_MAX,
         )
     seconds = perf_counter() - began_s
-    if mutant.where == "test":
-        fails = done.returncode == 1 and " failed" in done.stdout
-        return Death(mutant.test if fails else "", None, None, seconds)
     if done.returncode:
         raise RuntimeError(f"{mutant.name}: {done.stderr}")
     found = json.loads(done.stdout)
@@ -58,8 +53,3 @@ def kill(mutant: Mutant) -> Death:
     if broken(mutant.where, seed, nodes):
         raise RuntimeError(f"The shipped protocol breaks {invariant} on seed {seed} with {nodes} nodes.")
     return Death(invariant, seed, nodes, seconds)
-
-
-def _test(mutant: Mutant, folder: str) -> list[str]:
-    options = ["-p", "no:cacheprovider", "-p", "no:xdist", "-o", f"pythonpath={folder} ."]
-    return [sys.executable, "-m", "pytest", *options, mutant.test]

@@ -26,12 +26,11 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`where` it is looked for: in stories, in the calm, or by a test of its own, which is named."""
+    """`where` it is looked for: in stories, in the calm, or where one device is lost in the calm."""
 
     name: str
     edits: tuple[Edit, ...]
-    where: Literal["storm", "calm", "test"] = "storm"
-    test: str = ""
+    where: Literal["storm", "calm", "loss"] = "storm"
 
     def write(self, folder: Path) -> None:
         """A mutated copy of the package in `folder`."""
@@ -53,6 +52,5 @@ def calm(name: str, file: str, old: str, new: str) -> Mutant:
     return Mutant(name, (Edit(file, old, new),), "calm")
 
 
-def tested(name: str, file: str, old: str, new: str, test: str) -> Mutant:
-    """One that breaks no invariant but what a test of the protocol tells: work is lost, or waited for."""
-    return Mutant(name, (Edit(file, old, new),), "test", f"tests/protocol/{test}")
+def loss(name: str, file: str, old: str, new: str) -> Mutant:
+    return Mutant(name, (Edit(file, old, new),), "loss")

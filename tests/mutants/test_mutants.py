@@ -14,6 +14,8 @@ QUICK = {
     "no leader yields to another": "I6",
     "bind not remembered": "I9",
     "a joiner doesn't listen": "C1",
+    "what came before a branch counts as its own run": "C6",
+    "a request waits for its named group again": "C7",
 }
 
 
