@@ -276,6 +276,30 @@ OF_LOSSES = (
         "resumes=spare.of_its_run)",
         "resumes=True)",
     ),
+    loss(
+        "who missed its executor gives up once it is gone",
+        RUNNER,
+        "if (not _may_be_resumed(part) if part.bereft else peer == part.executor)]",
+        "if peer == part.executor or (part.bereft and not _may_be_resumed(part))]",
+    ),
+    loss(
+        "what was run for another is run again",
+        RUNNER,
+        "if group != plan.group or plan.attempt <= attempt:",
+        "if True:",
+    ),
+    loss(
+        "a branch's executor gives up what is silent before it",
+        "coordination/executor.py",
+        "self._miss(share, now_s) if share.source else self._end(",
+        "self._end(",
+    ),
+    loss(
+        "a standby takes a beginning from beyond it",
+        "coordination/standby.py",
+        'if begin.what == "branch" and begin.step > watch.offer.start:',
+        "if False:",
+    ),
 )
 
 MUTANTS = (*OF_TERMS, *OF_ELECTION, *OF_REQUESTS, *OF_RESULTS, *OF_LOSSES)
