@@ -72,7 +72,7 @@ def in_bounds(message: AnyFrame) -> bool:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=tag_of)
 def test_every_message_survives_the_wire(sample: AnyFrame) -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.data())
     def round_trip(data: st.DataObject) -> None:
         value = msgspec.to_builtins(sample, builtin_types=(bytes,))
