@@ -23,7 +23,7 @@ from diffusers import StableDiffusionPipeline
 from judge import Judge, load_judge, own_score, verdicts
 from render import render, sheet
 from text import PROBES, cosine
-from words import BY_NAME, NOUN_NAMES, PLACE_NAMES, held_out_pairs, trained_pairs
+from words import BY_NAME, NOUN_NAMES, PLACE_NAMES, held_out_pairs, prompt_of, trained_pairs
 
 GUIDANCE = 3.0
 BATCH = 16
@@ -54,13 +54,6 @@ def tell(name: str, value: str, goal: str = "") -> Row:
 def pair(things: float, places: float) -> str:
     """Two shares as the table writes them."""
     return f"{things:.1%} / {places:.1%}"
-
-
-def prompt_of(noun: str, place: str, colour: str = "") -> str:
-    """The sentence the evaluation asks with."""
-    words = f"{colour} {noun}".strip()
-    relation = {"river": "near", "forest": "in"}.get(place, "on")
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words} {relation} the {place}"
 
 
 def asks_trained(count: int) -> list[Ask]:

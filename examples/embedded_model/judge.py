@@ -17,11 +17,10 @@ from pool import pool
 from torch import nn
 from torch.nn import functional as F
 from vae import to_tensor
-from words import NOUN_NAMES, PLACE_NAMES
+from words import PLACE_NAMES, THINGS
 
 CHECKPOINT = HERE / "judge.safetensors"  # small, and kept beside the recipe for evaluate.py
 BATCH, RATE = 32, 2e-3
-THINGS = (*NOUN_NAMES, "")  # the last: nothing there
 
 
 class Judge(nn.Module):

@@ -92,6 +92,7 @@ PLACES: dict[str, tuple[str, ...]] = {  # the name, then its synonyms
 }
 PLACE_NAMES = tuple(PLACES)
 NOUN_NAMES = tuple(n.name for n in NOUNS)
+THINGS = (*NOUN_NAMES, "")  # as the judge says them; the last: nothing there
 BY_NAME = {n.name: n for n in NOUNS}
 KINDS = tuple(dict.fromkeys(n.kind for n in NOUNS))
 COLOURS = ("", "white", *ALL)
@@ -114,6 +115,13 @@ ALWAYS_TRAINED = {
     ("car", "road"), ("bird", "snow"), ("book", "table"), ("book", "desk"),
 }  # fmt: skip
 HELD_OUT_SHARE = 0.15
+
+
+def prompt_of(noun: str, place: str, colour: str = "") -> str:
+    """The sentence the evaluation asks with."""
+    words = f"{colour} {noun}".strip()
+    relation = {"river": "near", "forest": "in"}.get(place, "on")
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words} {relation} the {place}"
 
 
 def all_pairs() -> list[tuple[str, str]]:

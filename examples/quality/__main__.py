@@ -21,7 +21,7 @@ from examples.quality.sampler import Sampler
 from examples.quality.sets import wishes
 from examples.quality.sheet import draw_sheet
 from examples.quality.study import CROWDS, DECIDING, SCHEDULERS, STEPS, Study
-from examples.quality.vocabulary import quiet
+from examples.quality.tools import quiet
 from examples.quality.workshop import RESULTS, STATE, asked_for, calibrated, model, open_archive
 
 DIFFERENCE_MAX = 1e-3

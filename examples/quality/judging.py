@@ -9,7 +9,7 @@ import torch
 
 from examples.quality.archive import PLACES_KEPT, THINGS_KEPT, Row
 from examples.quality.pictures import Picture
-from examples.quality.vocabulary import load_judge, to_tensor
+from examples.quality.tools import load_judge, to_tensor
 
 
 class Judging:

@@ -11,14 +11,17 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from examples.quality.look_kinds import looked_at
 from examples.quality.pictures import Picture, alone, blend, shared
-from examples.quality.sampler import Sampler
 from peerd.engine.trial import NOISE_LEVELS, OWN_MARGIN
 from peerd.planning.calibration_pairs import Pair
+
+if TYPE_CHECKING:
+    from examples.quality.sampler import Sampler
 
 LOOKS = 6
 """During each of the first so many steps there is a look."""

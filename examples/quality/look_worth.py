@@ -13,16 +13,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from examples.quality.asked_probe import calibration_of, table_of_asked
 from examples.quality.look_kinds import CALLS, FULL, TODAY, looks_for
 from examples.quality.look_trials import LOOKS, Notebook, Tried, portions, try_out
-from examples.quality.sampler import Sampler
 from examples.quality.statistics import Estimate, ranked
 from examples.quality.study import SCHEDULERS, STEPS
-from examples.quality.vocabulary import quiet
 from examples.quality.workshop import ASKED, RESULTS, STATE, calibrated, model
 from peerd.planning.calibration import WISHES, dump
 from peerd.planning.calibration_pairs import Pair, choose, prompts
@@ -31,6 +30,9 @@ from peerd.planning.losing import PAIRS_MIN, Bound, Picture
 from peerd.planning.probing import FOLDS, GROUP, Table, fitter, left_out
 from peerd.planning.probing import Tried as Left
 from peerd.planning.similarity import read, similarity
+
+if TYPE_CHECKING:
+    from examples.quality.sampler import Sampler
 
 PAGE = "looks.md"
 SEED = 1
@@ -266,6 +268,9 @@ def write(tried: dict[str, list[Tried]]) -> list[Worth]:
 
 def main() -> None:
     """Try what was not tried yet, within the minutes given, and write the page."""
+    from examples.quality.sampler import Sampler
+    from examples.quality.tools import quiet
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=160, help="how many (160)")
     parser.add_argument("--minutes", type=float, default=25, help="stop trying pairs after so long (25)")

@@ -13,12 +13,14 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from examples.quality.archive import Archive, Row
-from examples.quality.judging import Judging
 from examples.quality.pictures import Look, Picture, calls_together
-from examples.quality.sampler import Sampler
-from examples.quality.vocabulary import quiet
+
+if TYPE_CHECKING:
+    from examples.quality.judging import Judging
+    from examples.quality.sampler import Sampler
 
 PORTION = 48
 """Pictures a task: enough to share beginnings and fill batches, few enough to lose little when cut off."""
@@ -95,7 +97,10 @@ def _tell(what: str, done: int, whole: int, spent_s: float) -> None:
 
 
 def _begin(parent: int) -> None:
-    """Load the model and the judge once a process; end with the parent, however that ends."""
+    """Load the model and the judge once a process, and no sooner; end with the parent, however that ends."""
+    from examples.quality.judging import Judging
+    from examples.quality.sampler import Sampler
+    from examples.quality.tools import quiet
 
     def end_with_it() -> None:
         while os.getppid() == parent:

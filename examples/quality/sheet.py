@@ -12,7 +12,7 @@ from examples.quality.curve import Course, member_of
 from examples.quality.pairs import Pair
 from examples.quality.pictures import alone
 from examples.quality.sampler import Sampler
-from examples.quality.vocabulary import sheet
+from examples.quality.tools import sheet
 
 
 def draw_sheet(sampler: Sampler, course: Course, pairs: Sequence[Pair], path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from examples.quality.archive import Archive
-from examples.quality.vocabulary import CHECKPOINT
+from examples.quality.vocabulary import JUDGE
 from peerd.engine.model_folder import CALIBRATION_FILE, EMBEDDED_FOLDER, model_digest
 from peerd.planning import calibration
 
@@ -24,7 +24,7 @@ def model() -> str:
 
 def open_archive() -> Archive:
     """The archive of pictures of the embedded model, by the judge beside its recipe."""
-    judge = hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
+    judge = hashlib.sha256(JUDGE.read_bytes()).hexdigest()
     return Archive(STATE / "seen.sqlite", f"{model()} {judge} guidance 3")
 
 

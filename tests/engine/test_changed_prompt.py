@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import EulerDiscreteScheduler, LMSDiscreteScheduler, PNDMScheduler
 
 from peerd.engine import solver_state
 from peerd_protocol.checkpoint import unpack
@@ -74,6 +73,8 @@ BEFORE, AFTER = torch.full((1, 1, 2, 2), -0.7), torch.full((1, 1, 2, 2), 0.4)
 
 
 def test_lms_without_history_makes_eulers_steps_while_the_output_is_constant() -> None:
+    from diffusers import EulerDiscreteScheduler, LMSDiscreteScheduler
+
     handed, ended = split(LMSDiscreteScheduler(), SPLIT, BEFORE, AFTER)
     euler = EulerDiscreteScheduler()
     euler.set_timesteps(STEPS)
@@ -86,6 +87,8 @@ def test_lms_without_history_makes_eulers_steps_while_the_output_is_constant() -
 
 @pytest.mark.parametrize("split_at", [2, 3, 6])
 def test_pndm_without_history_makes_first_order_steps_while_the_output_is_constant(split_at: int) -> None:
+    from diffusers import PNDMScheduler
+
     scheduler = PNDMScheduler(skip_prk_steps=True)
     handed, ended = split(scheduler, split_at, BEFORE, AFTER)
     width = scheduler.config.num_train_timesteps // STEPS
@@ -96,6 +99,8 @@ def test_pndm_without_history_makes_first_order_steps_while_the_output_is_consta
 
 
 def test_pndm_keeps_the_half_of_its_first_step() -> None:
+    from diffusers import PNDMScheduler
+
     scheduler = PNDMScheduler(skip_prk_steps=True)
     _, ended = split(scheduler, 1, BEFORE, AFTER)
     assert bool(torch.isfinite(ended).all())

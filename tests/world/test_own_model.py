@@ -3,18 +3,17 @@
 Never here: who may run shared steps (`test_negotiation.py`), or the model that ships (`test_sharing.py`).
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from peerd.api.desk import Wish
 from peerd.demo.cluster import Cluster
 from peerd.demo.nodes import NodeProcess
 from peerd_protocol.notices import PlanMade
-from tests.engine.models import tiny_sd
-from tests.world.asking import PICTURE_S, SOON_S, Asked, ask, end, peerd, restart, until, wait_for_agreement
+from tests.world.asking import PICTURE_S, SOON_S, Asked, ask, end, restart, until, wait_for_agreement
 
 PROMPTS = ("apple on table", "lemon on table")
 TOTAL, SHARED = 6, 3
@@ -24,6 +23,8 @@ SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """ada's owner offers no steps and is slow, so bob runs what is shared, from its own copy of the model."""
+    from tests.engine.models import tiny_sd
+
     folder = tmp_path_factory.mktemp("own")
     with Cluster(folder, ["ada", "bob"], each={"ada": SLOW}) as two:
         tiny_sd(folder_of(two["ada"]))
@@ -76,11 +77,12 @@ def test_a_node_that_was_asked_once_runs_the_model_for_others_after_a_restart(cl
     restart(bob)
     wait_for_agreement(ada, bob)
     before = cluster.denoiser_calls()
-    words = ("--model", str(folder_of(ada)), "--steps", str(TOTAL), "--shared", str(SHARED), "--seed", "7", "--json")
+    model = str(folder_of(ada))
+    wishes = [Wish(prompt=prompt, model=model, steps=TOTAL, shared=SHARED, seed=7) for prompt in PROMPTS]
 
     def planned() -> bool:
-        (*groups,) = json.loads(peerd(ada.home, "plan", *PROMPTS, *words).stdout)["groups"]
-        return [(group["shared_steps"], group["executor"]) for group in groups] == [(SHARED, "bob")]
+        groups = ada.client.plan(wishes)["groups"]
+        return [(group["shared_steps"], group["executor"]) for group in groups] == [(SHARED, bob.client.view().id)]
 
     until(planned, "bob tells that it has the model")
     together = ask_pair(ada, ada, group="again")
