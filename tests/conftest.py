@@ -15,7 +15,7 @@ ENGINE = "tests/engine/"
 CLUSTER = ("test_engine_trouble.py", "test_privacy.py", "test_sharing.py")
 QUIET = ("test_measuring.py", "test_negotiation.py")
 """Rooms: models in one process's memory, the warm engines of one cluster, and who is faster."""
-FIRST = (ENGINE, "test_demo.py", CLUSTER[0], "tests/world/")
+FIRST = (ENGINE, "test_demo.py", CLUSTER[0], "test_simulation.py", "tests/world/")
 """What takes longest goes first, so that the rest fills the gaps; what needs quiet goes last, when the other worker is
 through with its part."""
 

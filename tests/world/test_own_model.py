@@ -3,6 +3,7 @@
 Never here: who may run shared steps (`test_negotiation.py`), or the model that ships (`test_sharing.py`).
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from peerd.api.desk import Wish
 from peerd.demo.cluster import Cluster
 from peerd.demo.nodes import NodeProcess
+from peerd.engine.model_folder import EMBEDDED_FOLDER
 from peerd_protocol.notices import PlanMade
 from tests.world.asking import PICTURE_S, SOON_S, Asked, ask, end, restart, until, wait_for_agreement
 
@@ -23,11 +25,9 @@ SLOW = {"PEERD_ENGINE_SLOWDOWN": "3"}
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """ada's owner offers no steps and is slow, so bob runs what is shared, from its own copy of the model."""
-    from tests.engine.models import tiny_sd
-
     folder = tmp_path_factory.mktemp("own")
     with Cluster(folder, ["ada", "bob"], each={"ada": SLOW}) as two:
-        tiny_sd(folder_of(two["ada"]))
+        make_model(folder_of(two["ada"]))
         shutil.copytree(folder_of(two["ada"]), folder_of(two["bob"]))
         two["ada"].home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (two["ada"].home / "config.toml").write_text("[node]\noffers = false\n")
@@ -35,6 +35,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         two.pair_all()
         two.wait_for_leader(within_s=SOON_S)
         yield two
+
+
+def make_model(folder: Path) -> None:
+    """Another one than that which ships: it was made for other timesteps."""
+    shutil.copytree(EMBEDDED_FOLDER, folder)
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    made_for = json.loads(scheduler.read_text())
+    scheduler.write_text(json.dumps({**made_for, "timestep_spacing": "linspace"}))
 
 
 def folder_of(node: NodeProcess) -> Path:
