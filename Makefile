@@ -30,6 +30,7 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(READY)
 	@$(BIN)/peerd demo --out demo-out
 
+# Two cores bear three workers: stories of real daemons wait for most of their time.
 test: $(READY)
 	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 

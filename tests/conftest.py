@@ -1,4 +1,4 @@
-"""How all tests are run: two at a time where they may be, and without a stopwatch.
+"""How all tests are run: side by side where they may be, and without a stopwatch.
 
 Every file goes as a whole to whoever is free, but for rooms: files that share what is dear stay with one worker.
 """
@@ -16,9 +16,8 @@ CLUSTER = ("test_engine_trouble.py", "test_privacy.py", "test_sharing.py")
 QUIET = ("test_measuring.py", "test_negotiation.py")
 """Rooms: models in one process's memory, the warm engines of one cluster, and who is faster."""
 FIRST = (ENGINE, "test_demo.py", CLUSTER[0], "test_simulation.py", "tests/world/")
-"""What takes longest goes first, so that the rest fills the gaps; what needs quiet goes last, when the other worker is
-through with its part."""
-
+"""What takes longest goes first, so that the rest fills the gaps; what needs quiet goes last, when the other workers
+are through with their part."""
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no bug
 settings.load_profile("patient")
