@@ -25,6 +25,8 @@ FILE_NAME = "config.toml"
 LOCK_NAME = "lock"
 FILE_BYTES_MAX = 64 * 1024
 NAME_CHARS_MAX = 40
+DEVICE_SOCKET = "/run/peerd/api.sock"
+"""Where the one daemon of a whole device listens for a group of its people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,14 @@ class NetworkSettings(_Table, frozen=True):
 
 
 class ApiSettings(_Table, frozen=True):
-    """The unix socket is always there. TCP only where `port` is named, on loopback unless `host` says otherwise.
+    """A unix socket in the home is always there, for its owner. Another one at `socket` where a `group` is named, for
+    the people of this device that are in it. TCP only where `port` is named, on loopback unless `host` says otherwise.
 
     `hosts`: further names in the Host header that mean this device.
     """
+
+    group: str = ""
+    socket: str = DEVICE_SOCKET
 
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
     host: str = "127.0.0.1"
@@ -107,6 +113,23 @@ def home() -> Path:
     import platformdirs  # only here: the demo and the tests always set PEERD_HOME
 
     return Path(platformdirs.user_data_dir("peerd", appauthor=False))
+
+
+def device_socket() -> Path:
+    """Where people look for the one daemon of their device."""
+    return Path(os.environ.get("PEERD_API_SOCKET", DEVICE_SOCKET))
+
+
+def group_number(name: str) -> int:
+    """Of a group of this system. LocalError: there is none of that name."""
+    import grp  # only the daemon of a whole device asks
+
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise LocalError(
+            f"This device has no group {name!r}, which [api] in {FILE_NAME} lets ask; make it with `groupadd {name}`."
+        ) from error
 
 
 def make_home(folder: Path) -> Path:

@@ -264,6 +264,9 @@ async def _composed(
         closing.push_async_callback(reception.close)
         api = await serve(reception, socket_path(home))
         closing.push_async_callback(api.close)
+        if settings.api.group:
+            for_group = await serve(reception, Path(settings.api.socket), config.group_number(settings.api.group))
+            closing.push_async_callback(for_group.close)
         if settings.api.port is not None:
             over_tcp = await serve_tcp(
                 reception, settings.api.host, settings.api.port, token_in(home), settings.api.hosts

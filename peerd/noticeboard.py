@@ -61,6 +61,14 @@ class NoticeBoard:
         if request not in self._pages:
             raise LocalError(f"This node knows no request {request!r}; it may have ended long ago.")
 
+    def finished(self, request: RequestId) -> Finished:
+        """How a request ended that has its picture. LocalError: unknown, or without a picture (yet)."""
+        self.must_know(request)
+        notices = self._pages[request].notices
+        if not notices or not isinstance(notices[-1], Finished):
+            raise LocalError(f"There is no picture of request {request!r} yet; follow it to its end first.")
+        return notices[-1]
+
     async def follow(self, request: RequestId) -> AsyncIterator[AnyNotice]:
         """All notices from the first on; ends after the last one. Raises LocalError for an unknown request."""
         self.must_know(request)

@@ -172,7 +172,12 @@ def write_png(
 
     Only `overwrite`, for a file that a person named, replaces what is there; else a free name beside it is taken.
     """
-    beside = _write_beside(png_bytes(picture, call, provenance, model), path)
+    return write_file(path, png_bytes(picture, call, provenance, model), overwrite=overwrite)
+
+
+def write_file(path: Path, data: bytes, *, overwrite: bool) -> Path:
+    """A PNG's bytes to disk, as `write_png` does it."""
+    beside = _write_beside(data, path)
     try:
         if overwrite:
             return beside.replace(path)

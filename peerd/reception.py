@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -89,6 +90,13 @@ class Reception:
 
     def follow(self, request: RequestId) -> AsyncIterator[AnyNotice]:
         return self.board.follow(request)
+
+    async def picture(self, request: RequestId) -> bytes:
+        path = Path(self.board.finished(request).path)
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            raise LocalError(f"The picture at {path} can not be read: {error.strerror}.") from error
 
     async def cancel(self, request: RequestId) -> None:
         self.board.must_know(request)

@@ -45,20 +45,29 @@ Handler = Callable[[Request], Awaitable[Response | Lines]]
 
 
 class Api:
-    """The handlers. `closing` is set when the daemon stops, which ends every stream."""
+    """The handlers. `closing` is set when the daemon stops, which ends every stream; `writes` as in `make_app`."""
 
-    def __init__(self, desk: Desk, closing: asyncio.Event) -> None:
+    def __init__(self, desk: Desk, closing: asyncio.Event, writes: bool) -> None:
         self._desk = desk
         self._closing = closing
+        self._writes = writes
         self._questions = Questions()
 
     async def submit(self, request: Request) -> Response:
         wish = await _body(request, Wish)
+        if wish.out is not None and not self._writes:
+            raise LocalError("This daemon writes to its own folder alone; fetch the picture when it is finished.")
         return _json(Submitted(request=await self._desk.submit(wish)), 201)
 
     async def events(self, request: Request) -> Lines:
         try:
             return await open_lines(self._desk.follow(_request_id(request)), self._closing)
+        except LocalError as error:
+            raise HTTPException(404, str(error)) from error
+
+    async def picture(self, request: Request) -> Response:
+        try:
+            return Response(await self._desk.picture(_request_id(request)), media_type="image/png")
         except LocalError as error:
             raise HTTPException(404, str(error)) from error
 
@@ -115,12 +124,14 @@ class Api:
         return await open_lines(values, self._closing)
 
 
-def make_app(desk: Desk, closing: asyncio.Event) -> Starlette:
-    api = Api(desk, closing)
+def make_app(desk: Desk, closing: asyncio.Event, *, writes: bool = True) -> Starlette:
+    """`writes`: whether callers may name a file that the daemon, with its own rights, writes their picture to."""
+    api = Api(desk, closing, writes)
     return Starlette(
         routes=[
             _route("/v1/requests", api.submit, "POST"),
             _route("/v1/requests/{id}/events", api.events, "GET"),
+            _route("/v1/requests/{id}/picture", api.picture, "GET"),
             _route("/v1/requests/{id}", api.cancel, "DELETE"),
             _route("/v1/plan", api.plan, "POST"),
             _route("/v1/cluster", api.cluster, "GET"),

@@ -55,9 +55,11 @@ class DaemonGone(PeerdError):
 class Client:
     """Talks to the daemon of one home. Each call opens its own connection, so threads may share a client."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, path: Path | None = None) -> None:
+        """`path`: another socket than the home's own, of a daemon that works for many."""
         self.home = home
-        self._path = socket_path(home)
+        self.own = path is None
+        self._path = path or socket_path(home)
 
     def view(self, timeout_s: float = CALL_S_MAX) -> NodeView:
         return msgspec.json.decode(self._call("GET", "/v1/cluster", timeout_s=timeout_s), type=NodeView)
@@ -70,6 +72,10 @@ class Client:
         path = f"/v1/requests/{quote(request, safe='')}/events"
         decoder: msgspec.json.Decoder[AnyNotice] = msgspec.json.Decoder(AnyNotice)
         return self._lines("GET", path, None, decoder)
+
+    def picture(self, request: RequestId) -> bytes:
+        """The PNG of a finished request."""
+        return self._call("GET", f"/v1/requests/{quote(request, safe='')}/picture")
 
     def cancel(self, request: RequestId) -> None:
         self._call("DELETE", f"/v1/requests/{quote(request, safe='')}", timeout_s=5.0)
@@ -128,7 +134,9 @@ class Client:
             raise NoDaemon(f"No daemon runs on this home ({self.home}); start one with `peerd up`.") from error
         except PermissionError as error:
             connection.close()
-            raise NoDaemon(f"The daemon at {self.home} belongs to another user; ask as that user.") from error
+            raise NoDaemon(
+                f"The daemon at {self._path} is another user's; ask as that user, or become a member of its group."
+            ) from error
         except OSError as error:
             connection.close()
             raise self._gone(error) from error

@@ -114,6 +114,10 @@ class Desk(Protocol):
         """All notices of a request from its first on; ends after `Finished` or `Failed`. LocalError: unknown."""
         ...
 
+    async def picture(self, request: RequestId) -> bytes:
+        """The PNG of a finished request. LocalError: unknown, not finished, or its file was taken away."""
+        ...
+
     async def cancel(self, request: RequestId) -> None: ...
 
     async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:

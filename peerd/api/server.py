@@ -1,8 +1,8 @@
 """The API's listening sockets and their life inside the daemon's loop.
 
-The daemon owns them: `serve` and `serve_tcp` return once a socket listens, and `close` ends it within a bound. The unix
-socket is for this user, as the kernel says; TCP is for whoever passes the guard. Never here: routes, signals (they are
-the daemon's), or log lines of uvicorn.
+The daemon owns them: `serve` and `serve_tcp` return once a socket listens, and `close` ends it within a bound. A unix
+socket is for this user, or for a group as well, as the kernel says who asks; TCP is for whoever passes the guard. Never
+here: routes, signals (they are the daemon's), or log lines of uvicorn.
 """
 
 import asyncio
@@ -10,9 +10,11 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
@@ -29,7 +31,13 @@ SHUTDOWN_S = 1
 """How long calls under way may take to end after the streams were told to."""
 HEAD_S_MAX = 10.0
 """Who connects over TCP and asks nothing for so long is cut off; any user of this device may connect."""
+GROUPS_MAX = 256
+"""Groups of one caller that are looked at; the socket module reads no more than a kilobyte."""
 _SILENT = logging.CRITICAL + 1
+_SO_PEERCRED: int | None = getattr(socket, "SO_PEERCRED", None)
+_SO_PEERGROUPS = 59  # <asm-generic/socket.h>; Python does not name it
+_CREDENTIALS = struct.Struct("3i")
+_GROUP = struct.Struct("I")
 
 
 class ApiServer:
@@ -61,11 +69,17 @@ class ApiServer:
                 self.path.unlink()
 
 
-async def serve(desk: Desk, socket_path: Path) -> ApiServer:
-    """Listen on `socket_path` (mode 0600) and answer from `desk`. LocalError: another daemon listens there."""
+async def serve(desk: Desk, socket_path: Path, group: int | None = None) -> ApiServer:
+    """Listen on `socket_path` (mode 0600) and answer from `desk`. LocalError: another daemon listens there.
+
+    With the number of a `group` its members may ask too (mode 0660), but for what they would have us write elsewhere.
+    """
     closing = asyncio.Event()
-    listener = _listen(socket_path)
-    served = ApiServer(_Server(_config(make_app(desk, closing), _Checked)), listener, socket_path, closing)
+    if group is not None:
+        socket_path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    listener = _listen(socket_path, group)
+    app = make_app(desk, closing, writes=group is None)
+    served = ApiServer(_Server(_config(app, partial(_Checked, group=group))), listener, socket_path, closing)
     await asyncio.sleep(0)  # the socket listens already; this lets uvicorn take it up before the caller goes on
     return served
 
@@ -87,10 +101,10 @@ async def serve_tcp(desk: Desk, host: str, port: int, token: str, hosts: Iterabl
     return served
 
 
-def _config(app: ASGIApp, protocol: type[H11Protocol]) -> Config:
+def _config(app: ASGIApp, protocol: Callable[..., H11Protocol]) -> Config:
     return Config(
         app,
-        http=protocol,
+        http=protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
@@ -121,11 +135,16 @@ class _Server(Server):
 
 
 class _Checked(H11Protocol):
-    """HTTP for this user and root alone: the socket's mode says so too, but a mode can be changed by mistake."""
+    """HTTP for this user, root and one group: the socket's mode says so too, but a mode can be changed by mistake."""
+
+    def __init__(self, *arguments: Any, group: int | None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._group = group
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if _peer_uid(transport) not in (0, os.geteuid()):
+        peer = transport.get_extra_info("socket")
+        if _peer_uid(peer) not in (0, os.geteuid()) and self._group not in _peer_groups(peer):
             transport.abort()
 
 
@@ -143,18 +162,28 @@ class _Patient(H11Protocol):
             self.transport.abort()
 
 
-def _peer_uid(transport: asyncio.Transport) -> int:
+def _peer_uid(peer: socket.socket) -> int:
     """Who is at the other end, as the kernel says; where it can't say (macOS), the socket's mode has to do."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return os.geteuid()
-    layout = struct.Struct("3i")
-    credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, option, layout.size)
-    _pid, uid, _gid = layout.unpack(credentials)
-    return int(uid)
+    return _credentials(peer)[1] if _SO_PEERCRED is not None else os.geteuid()
 
 
-def _listen(path: Path) -> socket.socket:
+def _peer_groups(peer: socket.socket) -> set[int]:
+    """The groups of whoever is at the other end, as far as the kernel tells them."""
+    if _SO_PEERCRED is None:
+        return set()
+    with suppress(OSError):  # of more groups than fit, or on an older kernel, the first one is told alone
+        told = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, GROUPS_MAX * _GROUP.size)
+        return {_credentials(peer)[2], *(group for (group,) in _GROUP.iter_unpack(told))}
+    return {_credentials(peer)[2]}
+
+
+def _credentials(peer: socket.socket) -> tuple[int, int, int]:
+    """Process, user and first group."""
+    assert _SO_PEERCRED is not None
+    return _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, _SO_PEERCRED, _CREDENTIALS.size))
+
+
+def _listen(path: Path, group: int | None) -> socket.socket:
     private_folder(path)
     if path.exists() and _answers(path):
         raise LocalError(f"Another daemon answers at {path}; stop it first, or use another PEERD_HOME.")
@@ -166,11 +195,14 @@ def _listen(path: Path) -> socket.socket:
             listener.bind(os.fspath(path))
         finally:
             os.umask(mask)
+        if group is not None:
+            os.chown(path, -1, group)
+            path.chmod(0o660)
         listener.listen(CONNECTIONS_MAX)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise LocalError(f"The API can't listen at {path}: {error.strerror}.") from error
+        raise LocalError(f"The API can't listen at {path}: {error.strerror or error}.") from error
     return listener
 
 

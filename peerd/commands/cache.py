@@ -3,17 +3,16 @@
 import msgspec
 from rich.table import Table
 
-from peerd import config
-from peerd.api.client import Client
 from peerd.api.desk import CacheView, KeptView
 from peerd.commands.output import DONE, print_json, screen
+from peerd.commands.whose import daemon
 
 PROMPT_CHARS = 60
 MIB = 1 << 20
 
 
 def show(as_json: bool) -> int:
-    view = Client(config.home()).cache()
+    view = daemon().cache()
     if as_json:
         print_json({"count": len(view.entries), **msgspec.to_builtins(view)})
         return DONE
@@ -26,7 +25,7 @@ def show(as_json: bool) -> int:
 
 
 def clear(as_json: bool) -> int:
-    count = Client(config.home()).clear_cache()
+    count = daemon().clear_cache()
     if as_json:
         print_json({"cleared": count})
     else:

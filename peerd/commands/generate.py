@@ -13,10 +13,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from peerd import config
 from peerd.api.client import Client
 from peerd.api.desk import Wish
 from peerd.commands.output import DONE, FAILED, INTERRUPTED, print_json, say_error, screen
+from peerd.commands.whose import brought, daemon, fetched
 from peerd.commands.wishes import Words, make_wish
 from peerd.screen import draw
 from peerd.screen.tale import Names, Tale, describe
@@ -29,8 +29,8 @@ FRAMES_PER_SECOND = 8
 
 
 def generate(prompt: str, words: Words, as_json: bool) -> int:
-    wish = make_wish(prompt, words)
-    client = Client(config.home())
+    client = daemon()
+    wish, out = fetched(client, make_wish(prompt, words))
     names = {member.id: member.name for member in client.view().members}
     tale = Tale(prompt)
     with _Interrupt() as interrupt:
@@ -38,6 +38,8 @@ def generate(prompt: str, words: Words, as_json: bool) -> int:
             with interrupt.later():
                 tale.request = client.submit(wish)
             with closing(client.follow(tale.request)) as notices:
+                if out is not None:
+                    notices = brought(notices, client, tale.request, out, overwrite=words.out is not None)
                 _watch(notices, tale, names, None if as_json else screen())
         except KeyboardInterrupt:
             return _cancel(client, tale, as_json)

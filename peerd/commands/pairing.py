@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from peerd import config
 from peerd.api.client import Client
 from peerd.api.wire import Asking, PairingLine
 from peerd.commands.output import DONE, FAILED, UsageError, notes, print_json, say_error, screen
+from peerd.commands.whose import daemon
 from peerd.pairing_news import Joined, PairingFailed, TokenMade, WrongTry
 
 TOKEN_VARIABLE = "PEERD_TOKEN"
@@ -26,7 +26,7 @@ TOKEN_BYTES_MAX = 4_096
 def invite(minutes: float, guest: bool, yes: bool, as_json: bool) -> int:
     if not 0 < minutes <= 10:
         raise UsageError(f"--minutes is more than 0 and at most 10; {minutes:g} is not.")
-    client = Client(config.home())
+    client = daemon()
     return _Talk(client, yes, as_json).hold(client.invite(minutes, guest))
 
 
@@ -34,7 +34,7 @@ def join(token: str | None, token_file: Path | None, yes: bool, as_json: bool) -
     words = _token(token, token_file)
     if not words:
         raise UsageError("The token is empty; copy it from `peerd invite` on the other device.")
-    client = Client(config.home())
+    client = daemon()
     return _Talk(client, yes, as_json).hold(client.join(words))
 
 

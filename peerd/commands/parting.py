@@ -5,15 +5,14 @@ Never here: what that means to the others; the daemon does it.
 
 import sys
 
-from peerd import config
-from peerd.api.client import Client
 from peerd.commands.output import DONE, FAILED, notes, print_json, say_error, screen
+from peerd.commands.whose import daemon
 
 
 def revoke(device: str, yes: bool, as_json: bool) -> int:
     if not yes and not _sure(f"Shut {device} out for ever? It can only come back with a new identity. \\[y/n] "):
         return say_error("Nobody was shut out; --yes says yes beforehand.", as_json, FAILED)
-    revoked = Client(config.home()).revoke(device)
+    revoked = daemon().revoke(device)
     if as_json:
         print_json({"revoked": revoked.name, "id": revoked.id, "told": revoked.told})
     else:
@@ -25,7 +24,7 @@ def revoke(device: str, yes: bool, as_json: bool) -> int:
 def leave(abandon: bool, yes: bool, as_json: bool) -> int:
     if not yes and not _sure("Leave this cluster, and forget what was kept in it? \\[y/n] "):
         return say_error("This node stays; --yes says yes beforehand.", as_json, FAILED)
-    Client(config.home()).leave(abandon)
+    daemon().leave(abandon)
     if as_json:
         print_json({"left": True})
     else:

@@ -5,9 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from peerd import config
-from peerd.api.client import Client
 from peerd.commands.output import DONE, UsageError, print_json, screen
+from peerd.commands.whose import daemon
 from peerd.commands.wishes import Words, make_wish
 from peerd.screen.tale import Names
 from peerd_protocol.ids import NodeId
@@ -16,7 +15,7 @@ from peerd_protocol.ids import NodeId
 def plan(prompts: Sequence[str], words: Words, as_json: bool) -> int:
     if not prompts:
         raise UsageError("Say what to plan for, for example `peerd plan 'apple on table' 'lemon on table'`.")
-    client = Client(config.home())
+    client = daemon()
     found = client.plan([make_wish(prompt, words) for prompt in prompts])
     names = {member.id: member.name for member in client.view().members}
     if as_json:

@@ -7,14 +7,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from peerd import config
-from peerd.api.client import Client
 from peerd.api.desk import MemberView, NodeView
 from peerd.commands.output import DONE, print_json, screen
+from peerd.commands.whose import daemon
 
 
 def status(as_json: bool) -> int:
-    view = Client(config.home()).view()
+    view = daemon().view()
     if as_json:
         print_json(msgspec.to_builtins(view))
         return DONE
@@ -31,7 +30,7 @@ def status(as_json: bool) -> int:
 
 
 def peers(as_json: bool) -> int:
-    view = Client(config.home()).view()
+    view = daemon().view()
     others = [member for member in view.members if not member.me]
     if as_json:
         print_json([msgspec.to_builtins(member) for member in others])

@@ -10,20 +10,26 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from peerd.api import server
 from peerd.api.address import socket_path
+from peerd.api.client import Client
+from peerd.api.desk import Wish
 from peerd.api.guard import TOKEN_NAME, token_in
 from peerd.api.server import ApiServer, serve, serve_tcp
 from peerd_protocol.errors import LocalError
-from tests.peerd.api.scripted import ScriptedDesk
+from peerd_protocol.ids import RequestId
+from tests.peerd.api.scripted import PNG, ScriptedDesk
 
 TOKEN = "t" * 43
 NOBODY = 65_534
+HOUSEHOLD = 54_321
+"""A group of no account here."""
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 IDLE = 500
 
 
@@ -106,28 +112,69 @@ async def test_by_default_nothing_listens_on_tcp_and_then_on_loopback_alone(over
         socket.create_connection(("127.0.0.2", over_tcp.port), timeout=1.0)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_another_user_is_turned_away_even_where_the_sockets_mode_would_let_it_in() -> None:
+async def heard_by(path: Path, user: int, group: int, further: Sequence[int] = ()) -> bool:
+    """Whether a process of this user and these groups gets an answer."""
+    script = (
+        "import os, socket\n"
+        f"os.setgroups({list(further)}); os.setgid({group}); os.setuid({user})\n"
+        "try:\n"
+        f"    s = socket.socket(socket.AF_UNIX); s.connect({str(path)!r})\n"
+        "    s.sendall(b'GET /v1/cluster HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(min(len(s.recv(100)), 1))\n"
+        "except OSError: print(0)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, trouble = await process.communicate()
+    assert out.strip() in (b"0", b"1"), trouble
+    return out.strip() == b"1"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that every user may look into; where pytest puts its own, only one may."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101 - a moment's work
-        path = socket_path(Path(folder))
-        served = await serve(ScriptedDesk(), path)
-        path.chmod(0o666)
-        for user, heard in ((NOBODY, b"0"), (0, b"1")):
-            script = (
-                "import os, socket\n"
-                f"os.setgid({user}); os.setuid({user})\n"
-                f"s = socket.socket(socket.AF_UNIX); s.connect({str(path)!r})\n"
-                "try:\n"
-                "    s.sendall(b'GET /v1/cluster HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(min(len(s.recv(100)), 1))\n"
-                "except OSError: print(0)\n"
-            )
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-            out, trouble = await process.communicate()
-            assert out.strip() == heard, trouble
-        await served.close()
+        yield Path(folder)
+
+
+@AS_ROOT
+async def test_another_user_is_turned_away_even_where_the_sockets_mode_would_let_it_in(open_folder: Path) -> None:
+    path = socket_path(open_folder)
+    served = await serve(ScriptedDesk(), path)
+    path.chmod(0o666)
+    assert not await heard_by(path, NOBODY, NOBODY)
+    assert await heard_by(path, 0, 0)
+    await served.close()
+
+
+@AS_ROOT
+async def test_a_group_is_let_in_and_nobody_beside_it_whatever_the_sockets_mode(open_folder: Path) -> None:
+    path = open_folder / "for-a-group" / "api.sock"
+    served = await serve(ScriptedDesk(), path, HOUSEHOLD)
+    assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o660, HOUSEHOLD)
+    for mode in (0o660, 0o666):
+        path.chmod(mode)
+        assert await heard_by(path, NOBODY, NOBODY, [HOUSEHOLD]), "one group of several"
+        assert await heard_by(path, NOBODY, HOUSEHOLD), "the first group"
+        assert not await heard_by(path, NOBODY, NOBODY, [HOUSEHOLD + 1])
+    assert await heard_by(path, NOBODY, HOUSEHOLD, range(70_000, 70_500)), "of so many groups the first is known"
+    await served.close()
+
+
+async def test_nobody_of_a_group_has_the_daemon_write_with_its_own_rights(tmp_path: Path) -> None:
+    """It could write over its own keys. A picture is fetched instead."""
+    desk, path = ScriptedDesk(), tmp_path / "api.sock"
+    served = await serve(desk, path, os.getegid())
+    client = Client(tmp_path, path)
+    with pytest.raises(LocalError, match="writes to its own folder alone; fetch the picture"):
+        await asyncio.to_thread(client.submit, Wish(prompt="apple on table", out=str(tmp_path / "identity.key")))
+    assert not desk.wishes
+    request = await asyncio.to_thread(client.submit, Wish(prompt="apple on table"))
+    assert await asyncio.to_thread(client.picture, request) == PNG
+    with pytest.raises(LocalError, match="no request"):
+        await asyncio.to_thread(client.picture, RequestId("another"))
+    await served.close()
 
 
 def test_the_token_is_made_once_and_refused_when_others_can_read_it(tmp_path: Path) -> None:

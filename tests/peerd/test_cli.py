@@ -11,17 +11,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from peerd.cli import app, main
+from peerd.api.address import socket_path
+from peerd.cli import app
 from peerd_protocol.notices import Failed, Queued
 from tests.peerd.api.conftest import run_api
 from tests.peerd.api.scripted import BOB, ScriptedDesk
+from tests.peerd.saying import Said, saying
 
 ROOT = Path(__file__).parents[2]
 RUN_S_MAX = 30
@@ -29,7 +31,7 @@ RUN_S_MAX = 30
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[ScriptedDesk]:
-    yield from run_api(ScriptedDesk, tmp_path)
+    yield from run_api(ScriptedDesk, socket_path(tmp_path))
 
 
 def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
@@ -46,23 +48,13 @@ def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.Comp
     )
 
 
-Said = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
     """`peerd` with these words, on a home where no daemon runs."""
     monkeypatch.chdir(tmp_path)
     for name, value in _environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-
-    def said(*words: str) -> "subprocess.CompletedProcess[str]":
-        monkeypatch.setattr(sys, "argv", ["peerd", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return subprocess.CompletedProcess(words, int(ended.value.code or 0), *capsys.readouterr())
-
-    return said
+    return saying(monkeypatch, capsys)
 
 
 def begin(home: Path, *words: str) -> "subprocess.Popen[str]":
@@ -176,7 +168,7 @@ def test_a_second_ctrl_c_waits_for_no_answer(daemon: ScriptedDesk, tmp_path: Pat
 
 def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
     script = [Queued(leader=BOB), Failed(reason="no device that can run it answered")]
-    for _ in run_api(lambda: ScriptedDesk(script), tmp_path):
+    for _ in run_api(lambda: ScriptedDesk(script), socket_path(tmp_path)):
         done = peerd(tmp_path, "generate", "apple", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout) == {"error": "No picture: no device that can run it answered."}

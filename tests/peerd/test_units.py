@@ -1,6 +1,7 @@
 """The systemd units: systemd itself finds nothing to say about them, and they keep what torch needs."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,6 +24,19 @@ def test_systemd_finds_nothing_to_say(unit: str, manager: str, tmp_path: Path) -
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed here")
+def test_the_devices_user_and_group_are_made_as_the_unit_names_them(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    made = [f"--root={tmp_path}", str(SYSTEMD / "peerd.sysusers")]
+    done = subprocess.run(["systemd-sysusers", *made], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    unit = (SYSTEMD / "peerd.service").read_text()
+    (user,) = re.findall("^User=(.*)$", unit, re.MULTILINE)
+    (group,) = set(re.findall(r"\b(?:Group|PEERD_API_GROUP)=(\S*)", unit))
+    for file, name in (("passwd", user), ("group", group)):
+        assert f"{name}:x:" in (tmp_path / "etc" / file).read_text()
 
 
 @pytest.mark.parametrize("unit", [unit for unit, _ in UNITS])

@@ -25,13 +25,13 @@ async def home(desk: ScriptedDesk, tmp_path: Path) -> AsyncIterator[Path]:
     await served.close()
 
 
-def run_api(desk_made: Callable[[], ScriptedDesk], home: Path) -> Iterator[ScriptedDesk]:
+def run_api(desk_made: Callable[[], ScriptedDesk], path: Path, group: int | None = None) -> Iterator[ScriptedDesk]:
     """The same in a loop of its own thread, so that the test may run programs against it."""
     up, made, loops, stop = threading.Event(), [], [], []
 
     async def live() -> None:
         desk = desk_made()
-        served = await serve(desk, socket_path(home))
+        served = await serve(desk, path, group)
         made.append(desk)
         loops.append(asyncio.get_running_loop())
         stop.append(asyncio.Event())

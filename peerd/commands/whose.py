@@ -1,0 +1,63 @@
+"""Which daemon a person means, and how its pictures come to them where it is not their own.
+
+A daemon of one's own writes where its person says. The one daemon of a whole device has its own user and its own
+folder: it works for a group of people, and each of them fetches their picture from it. Never here: what is asked.
+"""
+
+import os
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+
+from peerd import config
+from peerd.api.address import socket_path
+from peerd.api.client import Client
+from peerd.api.desk import Wish
+from peerd_protocol.errors import LocalError
+from peerd_protocol.ids import RequestId
+from peerd_protocol.notices import AnyNotice, Finished
+
+NAME_CHARS_MAX = 40
+
+
+def daemon() -> Client:
+    """The one at this person's home. Who named no home and has no daemon there is served by the device's, if it has
+    one."""
+    home, shared = config.home(), config.device_socket()
+    if config.HOME_VARIABLE in os.environ or socket_path(home).exists() or not shared.exists():
+        return Client(home)
+    return Client(home, shared)
+
+
+def fetched(client: Client, wish: Wish) -> tuple[Wish, Path | None]:
+    """The wish as this daemon may be asked, and where its picture is to be brought, if it has to be.
+
+    LocalError if nothing can be written there: told before anybody draws.
+    """
+    if client.own:
+        return wish, None
+    out = Path(wish.out) if wish.out is not None else Path.cwd() / _name(wish.prompt)
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise LocalError(f"No picture can be written to {out.parent}; name another place with --out.")
+    if out.is_dir():
+        raise LocalError(f"{out} is a folder; name a file to write the picture to.")
+    return msgspec.structs.replace(wish, out=None), out
+
+
+def brought(
+    notices: Generator[AnyNotice, None, None], client: Client, request: RequestId, out: Path, *, overwrite: bool
+) -> Generator[AnyNotice, None, None]:
+    """The same notices, but that the last one names our copy of the picture."""
+    for notice in notices:
+        if isinstance(notice, Finished):
+            from peerd.pictures import write_file  # only here: most people have a daemon of their own
+
+            path = write_file(out, client.picture(request), overwrite=overwrite)
+            notice = msgspec.structs.replace(notice, path=str(path))
+        yield notice
+
+
+def _name(prompt: str) -> str:
+    return re.sub(r"\W+", "-", prompt.casefold())[:NAME_CHARS_MAX].strip("-") + ".png"
