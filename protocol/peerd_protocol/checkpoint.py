@@ -327,8 +327,9 @@ def _check(header: _Header) -> None:
     ):
         raise CheckpointError("The checkpoint's step results do not fit each other.")
     names = [name for name, _ in header.solver]
-    if len(set(names)) != len(names):
-        raise CheckpointError("The checkpoint names a solver attribute twice.")
+    if names != sorted(set(names)):
+        # Another order would be other bytes, and another digest, of an equal checkpoint.
+        raise CheckpointError("The checkpoint names its solver attributes twice or out of order.")
     for _, value in header.solver:
         for leaf in value if isinstance(value, tuple) else (value,):
             if isinstance(leaf, int | float) and not (math.isfinite(leaf) and abs(leaf) < 2**62):

@@ -203,6 +203,7 @@ LIES: dict[str, dict[str, Any]] = {
     "a list in a list": {"solver": [["ets", [[1]]]]},
     "a name that is no name": {"solver": [["a.b", 1]]},
     "the same name twice": {"solver": [["ets", 1], ["ets", 2]]},
+    "names out of their order": {"solver": [["ets", 1], ["dt", 2]]},
     "a number that is none": {"solver": [["dt", math.nan]]},
     "an endless number": {"solver": [["dt", math.inf]]},
     "a text in the solver": {"solver": [["dt", "1"]]},
