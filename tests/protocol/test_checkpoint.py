@@ -223,7 +223,9 @@ def test_a_header_that_lies_is_refused(lie: str) -> None:
         unpack(with_header(header, bytes(50)))
     assert "\n" not in str(refusal.value)
     assert str(refusal.value).endswith(".")
-    assert ("another number of bytes" in str(refusal.value)) == (lie == "a shape far larger than what came"), "refused for what it is"
+    assert ("another number of bytes" in str(refusal.value)) == (lie == "a shape far larger than what came"), (
+        "refused for what it is"
+    )
 
 
 @pytest.mark.parametrize(
