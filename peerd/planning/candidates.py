@@ -53,16 +53,18 @@ def choose_runner(request: Request, load: Load) -> NodeId | None:
     """Who runs this request's own steps: its origin where that has an engine, else a fit device, as `rank` chooses.
 
     The own words stay with a device that can use them, however weak it is: that is promised. An origin whose profile
-    has not come yet is trusted to help itself; what its owner lets it do for itself is not this node's business.
+    has not come yet is trusted to help itself; what its owner lets it do for itself is not this node's business. Whom
+    the origin would avoid runs it where nobody else can.
     """
     origin = load.devices.get(request.origin)
     if origin is None or origin.engine:
         return request.origin
     if request.share != "prompt":
         return None  # its own words stay with it
-    fit = fit_devices(load.devices, request.call.model, load.settings)
-    if not fit:
+    able = fit_devices(load.devices, request.call.model, load.settings)
+    if not able:
         return None
+    fit = [node for node in able if node not in request.avoid] or able
     call = request.call
     finish_s = {node: _end(load, node, request) * reluctance(load, node) for node in fit}
     drawn = {node: total_of(call) * load.joules_per_call(node, call) for node in fit}

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from peerd_protocol.errors import FrameError
 from peerd_protocol.ids import Attempt, Term
-from peerd_protocol.limits import blob, many, real, sentence, text, whole
+from peerd_protocol.limits import blob, many, real, sentence, text, texts, whole
 from peerd_protocol.messages import (
     Answer,
     AnyFrame,
@@ -45,6 +45,7 @@ from peerd_protocol.messages import (
     Withdraw,
 )
 from peerd_protocol.plan import (
+    AVOIDED_MAX,
     EMBEDDING_BYTES_MAX,
     ENTRIES_TOLD_MAX,
     GROUP_MEMBERS_MAX,
@@ -257,6 +258,7 @@ def _request(request: Request) -> None:
     blob("request.embedding", request.embedding, EMBEDDING_BYTES_MAX)
     text("request.concepts", request.concepts, 0)
     whole("request.begun", request.begun, 0, SCHEDULER_CALLS_MAX)
+    texts("request.avoid", request.avoid, AVOIDED_MAX, NODE_ID_CHARS_MAX, least=1)
     _shared("request.share", request.share)
     if request.share == "concepts" and (request.call.negative or request.embedding):
         raise FrameError("A request that shares its concepts alone tells more than those.")
@@ -274,14 +276,12 @@ def _offer(offer: Offer) -> None:
     for receiver in offer.receivers:
         _receiver(receiver)
     _forecast(offer.forecast)
-    _blend("blend", offer.blend)
+    texts("blend", offer.blend, GROUP_MEMBERS_MAX, PROMPT_CHARS_MAX)
     _shared("share", offer.share)
     text("standby", offer.standby, NODE_ID_CHARS_MAX)
     if offer.beginning is not None:
         whole("beginning.step", offer.beginning.step, 1, SCHEDULER_CALLS_MAX)
-        many("beginning.sources", len(offer.beginning.sources), SOURCES_MAX)
-        for source in offer.beginning.sources:
-            text("beginning.sources", source, NODE_ID_CHARS_MAX, least=1)
+        texts("beginning.sources", offer.beginning.sources, SOURCES_MAX, NODE_ID_CHARS_MAX, least=1)
         real("beginning.step_seconds", offer.beginning.step_seconds, 0, FORECAST_MAX)
         text("beginning.cached", offer.beginning.cached, HEX_DIGEST_CHARS_MAX)
 
@@ -295,19 +295,13 @@ def _receiver(receiver: Receiver) -> None:
     text("receiver.standby", receiver.standby, NODE_ID_CHARS_MAX)
 
 
-def _blend(field: str, prompts: tuple[str, ...]) -> None:
-    many(field, len(prompts), GROUP_MEMBERS_MAX)
-    for prompt in prompts:
-        text(field, prompt, PROMPT_CHARS_MAX)
-
-
 def _entry(entry: CacheEntry) -> None:
     text("entry.digest", entry.digest, HEX_DIGEST_CHARS_MAX, least=1)
     _call(entry.call)
     whole("entry.step", entry.step, 1, SCHEDULER_CALLS_MAX)
     whole("entry.size", entry.size, 1, HANDOFF_BYTES_MAX)
     _shared("entry.share", entry.share)
-    _blend("entry.blend", entry.blend)
+    texts("entry.blend", entry.blend, GROUP_MEMBERS_MAX, PROMPT_CHARS_MAX)
 
 
 def _plan(plan: GroupPlan) -> None:
@@ -315,9 +309,7 @@ def _plan(plan: GroupPlan) -> None:
     text("plan.lead", plan.lead, ID_CHARS_MAX)
     text("plan.executor", plan.executor, NODE_ID_CHARS_MAX)
     whole("plan.shared_steps", plan.shared_steps, 0, SCHEDULER_CALLS_MAX)
-    many("plan.requests", len(plan.requests), GROUP_MEMBERS_MAX)
-    for request in plan.requests:
-        text("plan.requests", request, ID_CHARS_MAX, least=1)
+    texts("plan.requests", plan.requests, GROUP_MEMBERS_MAX, ID_CHARS_MAX, least=1)
     many("plan.assignments", len(plan.assignments), GROUP_MEMBERS_MAX)
     for assignment in plan.assignments:
         text("assignment.request", assignment.request, ID_CHARS_MAX, least=1)

@@ -38,6 +38,13 @@ def many(field: str, count: int, most: int) -> None:
         raise FrameError(f"{field} has {count} entries; {most} are allowed.")
 
 
+def texts(field: str, values: tuple[str, ...], most: int, chars_max: int, least: int = 0) -> None:
+    """At most so many, each as `text` wants it."""
+    many(field, len(values), most)
+    for value in values:
+        text(field, value, chars_max, least=least)
+
+
 def whole(field: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise FrameError(f"{field} is {value}; {least} to {most} are allowed.")

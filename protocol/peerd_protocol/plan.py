@@ -12,6 +12,8 @@ SIDE_PIXELS_MAX = 4_096
 EMBEDDING_BYTES_MAX = 8_192
 GROUP_MEMBERS_MAX = 32
 ENTRIES_TOLD_MAX = 32
+AVOIDED_MAX = 8
+"""Devices that an origin would rather not be given to: the last so many that it heard nothing of."""
 """Kept checkpoints that a node tells of: as many as a group has members."""
 
 Quality = Literal["strict", "balanced", "fast"]
@@ -47,7 +49,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     so a plan may replace it by the group's. `embedding` is float16, little endian, or empty while the engine is cold.
     `keep` allows whoever runs shared steps with this prompt to keep their checkpoints for later requests. `concepts`
     is what share "concepts" tells in the prompt's place; the origin alone holds it beside the own words. `begun` says
-    at which step the origin holds a checkpoint of its own steps (0: nowhere): somebody is to go on with them.
+    at which step the origin holds a checkpoint of its own steps (0: nowhere): somebody is to go on with them. `avoid`
+    are devices that it was given to and of which the origin heard nothing: rather others than those.
     """
 
     id: RequestId
@@ -64,6 +67,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = True
     concepts: str = ""
     begun: int = 0
+    avoid: tuple[NodeId, ...] = ()
 
 
 def announced(request: Request) -> Request:

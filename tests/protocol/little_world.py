@@ -6,7 +6,7 @@ slow, asleep, out of earshot or dead, it says. Never here: a rule of the protoco
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from peerd_protocol import codec
@@ -378,8 +378,12 @@ def draft(order: MakePlan, leaves: Mapping[str, int], *candidates: str, **more: 
             "lead": of[0].id,
             "seed": of[0].call.seed,
             "candidates": tuple(map(NodeId, candidates)) or tuple(able),
-            "runners": tuple((r.id, r.origin if r.origin in able else able[0]) for r in of),
+            "runners": tuple((r.id, r.origin if r.origin in able else _runner(r, able)) for r in of),
             "forecast": FORECAST,
             **more,
         }
     )
+
+
+def _runner(request: Request, able: Sequence[NodeId]) -> NodeId:
+    return next((node for node in able if node not in request.avoid), able[0])

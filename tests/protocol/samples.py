@@ -88,6 +88,7 @@ REQUESTED = Request(
     embedding=b"\x00\x3c\x00\xbc",
     keep=False,
     begun=7,
+    avoid=(NodeId("CLEO"),),
 )
 FORECAST = Forecast(
     seconds=4.5,

@@ -18,11 +18,12 @@ from peerd_protocol.actions import Action, Deliver, Forget, Remember, Send, Tell
 from peerd_protocol.coordination import halves
 from peerd_protocol.coordination.halves import Half
 from peerd_protocol.coordination.orders import ALONE, GoAlone, Order
+from peerd_protocol.errors import UNREADABLE
 from peerd_protocol.events import Delivered, DeliveryFailed
 from peerd_protocol.ids import Attempt, NodeId, RequestId, Term
 from peerd_protocol.messages import HandoffBegin, LocalProgress, RequestFailed, Submit, Withdraw
 from peerd_protocol.notices import Failed, Finished, LocalStep, PlanMade, Queued, WentAlone
-from peerd_protocol.plan import Assignment, GroupPlan, Request, announced
+from peerd_protocol.plan import AVOIDED_MAX, Assignment, GroupPlan, Request, announced
 
 REPEAT_S = 1.0
 """How often an unplanned request is announced again: its first announcement may have vanished."""
@@ -30,6 +31,8 @@ PLAN_WAIT_S = 12.0
 """Longest wait for a plan beyond the asker's own: a dead leader is replaced within 6 s, offers take 2 s each."""
 NOBODY_WAIT_S = 60.0
 """A device without an engine waits this long for a member that can run its request."""
+SLEPT_S = 5.0
+"""A longer gap between two ticks is sleep: nobody was waited for meanwhile."""
 RUNNER_SILENCE_S = 10.0
 """A runner tells its origin once per interval that it has the request in hand; after ten lost words it has not."""
 PREFIX = "request/"
@@ -47,9 +50,13 @@ class _Open:
     runner: NodeId | None = None
     delivering: bool = False
     heard_s: float = 0.0
+    heard: bool = False
+    """Whether its runner has said anything of it."""
     planned_s: float = 0.0
     step: int = 0
     half: Half | None = None
+    avoid: tuple[NodeId, ...] = ()
+    """Who was to run it and was not heard of once: the leader may reach who is out of earshot here."""
     seeds: dict[Attempt, int] = field(default_factory=dict)
     """What it is run with, in each attempt that came to be known here."""
 
@@ -60,9 +67,16 @@ class Origin:
     def __init__(self, me: NodeId, recalled: Mapping[str, bytes], now_s: float) -> None:
         self._me = me
         self._open: dict[RequestId, _Open] = {}
+        self._ticked_s = now_s
+        self._lost: list[RequestId] = []
+        """Requests of an earlier life that nobody can read any more."""
         known = halves.halves_in(recalled)
         for key in requests_in(recalled):
-            request = msgspec.json.decode(recalled[PREFIX + key], type=Request)
+            try:
+                request = msgspec.json.decode(recalled[PREFIX + key], type=Request)
+            except UNREADABLE:
+                self._lost.append(key)
+                continue
             self._open[key] = _Open(request, now_s, now_s, now_s, half=known.get(key))
         self._stale = [request for request in halves.kept_in(recalled) if not self._has_half(request)]
         """Of these an earlier life kept what is of no use."""
@@ -81,20 +95,20 @@ class Origin:
         return actions
 
     def ticked(self, leader: NodeId | None, term: Term | None, can_run: bool, now_s: float) -> list[Action | Order]:
-        actions: list[Action | Order] = [halves.forgotten(request) for request in self._stale]
-        self._stale.clear()
+        actions = self._cleared()
+        self._slept(now_s)
         for entry in list(self._open.values()):
             if entry.runner not in (None, self._me) and now_s - entry.heard_s > RUNNER_SILENCE_S:
-                self._plan_anew(entry, now_s)
+                self._silent(entry, now_s)
             if entry.plan is not None or entry.runner is not None:
                 continue
             if can_run and entry.half is not None:
                 actions += self._go_alone(entry, f"its first {entry.half.step} steps are kept")
                 continue
-            if _stays(entry.request, can_run):  # of an earlier boot
-                actions += self._keep_to_itself(entry, can_run)
-                continue
             waited_s = now_s - entry.open_s - entry.request.wait_ms / 1000
+            if _stays(entry.request, can_run):  # of an earlier boot; its engine may have no room for a moment
+                actions += self._keep_to_itself(entry, can_run) if can_run or waited_s > NOBODY_WAIT_S else []
+                continue
             if can_run and waited_s > PLAN_WAIT_S:
                 actions += self._go_alone(entry, f"no plan came within {PLAN_WAIT_S:.0f} s")
             elif waited_s > NOBODY_WAIT_S:
@@ -105,6 +119,24 @@ class Origin:
                 entry.announced, entry.repeat_s = (leader, term), now_s + REPEAT_S
                 actions.append(Send(leader, Submit(request=announced(_from_half(entry)))))
         return actions
+
+    def _cleared(self) -> list[Action | Order]:
+        """What an earlier life kept and this one can not use is forgotten, and told where somebody may wait for it."""
+        actions: list[Action | Order] = [halves.forgotten(request) for request in self._stale]
+        for request in self._lost:
+            reason = "what was kept of this request can not be read; ask again"
+            actions += [Forget(PREFIX + request), Tell(request, Failed(reason=reason))]
+        self._stale.clear()
+        self._lost.clear()
+        return actions
+
+    def _slept(self, now_s: float) -> None:
+        """Sleep is no waiting: whoever was to answer gets the time that is left."""
+        gap_s, self._ticked_s = now_s - self._ticked_s, now_s
+        if gap_s > SLEPT_S:
+            for entry in self._open.values():
+                entry.open_s += gap_s
+                entry.heard_s += gap_s
 
     def in_own_words(self, plan: GroupPlan) -> GroupPlan:
         """The plan without what is not (or no longer) asked here, or not allowed, and with the own words put back."""
@@ -128,7 +160,7 @@ class Origin:
                 continue
             if entry.delivering or (entry.plan is not None and plan.attempt <= entry.plan.attempt):
                 continue
-            entry.plan, entry.runner, entry.heard_s = plan, assignment.runner, now_s
+            entry.plan, entry.runner, entry.heard_s, entry.heard = plan, assignment.runner, now_s, False
             entry.planned_s = now_s - entry.asked_s
             entry.seeds[plan.attempt] = assignment.call.seed
             actions += self._waited(entry)
@@ -160,7 +192,7 @@ class Origin:
         entry = self._open.get(message.request)
         if entry is None or entry.runner != sender:
             return []
-        entry.heard_s = now_s
+        entry.heard_s, entry.heard = now_s, True
         if message.step == entry.step:
             return []  # only a word that it is in hand
         entry.step = message.step
@@ -224,7 +256,7 @@ class Origin:
             return []
         if can_run and entry.runner != self._me:
             return self._go_alone(entry, message.reason)
-        if entry.half is not None and entry.runner is None:
+        if entry.runner is None and (entry.half is not None or entry.seeds):
             return []  # somebody could run it a moment ago, and may be back within the time that is left
         return list(self._fail(entry, message.reason))
 
@@ -233,6 +265,14 @@ class Origin:
         for entry in self._open.values():
             if entry.runner == peer:
                 self._plan_anew(entry, now_s)
+
+    def _silent(self, entry: _Open, now_s: float) -> None:
+        """Its runner says nothing. One that never did is out of earshot: another is asked for, and patience goes on."""
+        runner, open_s, heard = entry.runner, entry.open_s, entry.heard
+        self._plan_anew(entry, now_s)
+        if runner is not None and not heard and not entry.delivering:
+            entry.open_s = open_s
+            entry.avoid = (*entry.avoid, runner)[-AVOIDED_MAX:]
 
     @staticmethod
     def _plan_anew(entry: _Open, now_s: float) -> None:
@@ -279,7 +319,7 @@ class Origin:
 
 def _from_half(entry: _Open) -> Request:
     """The request as it goes on from its half: with the seed that this was run with, and never in a group again."""
-    request, half = entry.request, entry.half
+    request, half = msgspec.structs.replace(entry.request, avoid=entry.avoid), entry.half
     if half is None:
         return request
     call = msgspec.structs.replace(request.call, seed=half.seed)

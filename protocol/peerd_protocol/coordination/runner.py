@@ -75,6 +75,8 @@ class Runner:
         self._stale = [key for key in recalled if key.startswith(PREFIX)]
         """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
+        self._giving: dict[HandoffId, _Part] = {}
+        """Parts whose pictures are on their way to other origins, which hear of them until they are there."""
         self._painted = 0
         """So many pictures; a second one of the same request is another handoff."""
         self._done: dict[RequestId, tuple[GroupId, Attempt]] = {}
@@ -188,7 +190,7 @@ class Runner:
         return told + self._bind(part)
 
     def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
-        if not (self._parts or self._stale):
+        if not (self._parts or self._giving or self._stale):
             return []
         stale, self._stale = [Forget(key) for key in self._stale], []
         lapsed = [part for part in self._waiting() if now_s > part.lease_until_s]
@@ -205,8 +207,12 @@ class Runner:
         return actions
 
     def _beat(self, now_s: float) -> list[Action]:
-        """Another's request is on loan here: its origin hears once per interval that it is still in hand."""
-        due = [part for part in self._parts.values() if part.assignment.origin != self._me and now_s >= part.beat_s]
+        """Another's request is on loan here: its origin hears once per interval that it is still in hand.
+
+        So it does while its picture travels: over a slow link that takes longer than all the steps.
+        """
+        lent = [*self._parts.values(), *self._giving.values()]
+        due = [part for part in lent if part.assignment.origin != self._me and now_s >= part.beat_s]
         for part in due:
             part.beat_s = now_s + self._interval_s
         return [
@@ -285,7 +291,8 @@ class Runner:
         return part.spares.give(spare_of(origin, part.group, part.attempt, event.step, event.data, request))
 
     def handed(self, begin: HandoffBegin) -> list[Order]:
-        """The origin has this spare, or never will."""
+        """The origin has this spare or picture, or never will."""
+        self._giving.pop(begin.handoff, None)
         part = self._parts.get(begin.request)
         return [] if part is None else part.spares.through(begin.handoff)
 
@@ -305,6 +312,7 @@ class Runner:
             size=len(event.picture),
             digest=hashlib.sha256(event.picture).digest(),
         )
+        self._giving[begin.handoff] = part
         return [*self._finish(request), Give(part.assignment.origin, begin, event.picture)]
 
     def work_failed(self, event: WorkFailed) -> list[Action]:

@@ -202,6 +202,14 @@ def test_devices_take_turns_in_helping_one_without_an_engine_and_no_weak_one_is_
     assert runner_of(weak, {"B": 0.0, "C": 0.0}) == "A", "its own words stay with it, however slow it is"
 
 
+def test_whoever_an_origin_heard_nothing_of_runs_its_steps_where_nobody_else_can() -> None:
+    helpless = {"A": device(engine=False), "B": device(10.0)}
+    deaf = ask("a", "apple on table", avoid=(NodeId("B"),))
+    for devices, runner in ((helpless | {"C": device(5.0)}, "C"), (helpless, "B")):
+        (draft,) = plan([deaf], devices).drafts
+        assert draft.runners == (("a", runner),)
+
+
 def test_an_origin_runs_its_own_picture_hot_low_unknown_or_with_a_model_of_its_own() -> None:
     for devices in (
         {"A": device(hot=True)},
