@@ -1,14 +1,17 @@
 """A guest asks and gets its pictures; it never leads, hears nobody's words, and its claims count for nothing."""
 
+import pytest
+
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.certificates import ALL_ROLES
 from peerd_protocol.election import Role as Standing
 from peerd_protocol.events import Draft, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
-from peerd_protocol.messages import CacheTold, Heartbeat, Preclaim, PreclaimAnswer, StandsBy
+from peerd_protocol.messages import CacheTold, Fenced, Heartbeat, Preclaim, PreclaimAnswer, StandsBy
 from peerd_protocol.notices import Finished
 from peerd_protocol.profile import Profile
 from peerd_protocol.roles import GUEST
+from peerd_protocol.terms import COUNTER_LEAP_MAX
 from tests.protocol.little_world import LittleWorld, draft, picture_request
 from tests.protocol.samples import ENTRY, OFFER
 
@@ -73,6 +76,25 @@ def test_what_a_guest_claims_of_leading_counts_for_nothing() -> None:
     world.run(1.0)
     assert world["ann"].node.term == before
     assert world["ann"].node.role is Standing.FOLLOW
+
+
+@pytest.mark.parametrize("liar", ["zoe", "cid"], ids=["a-guest", "a-member"])
+def test_nobody_cuts_a_member_out_by_talk_of_high_counters(liar: str) -> None:
+    """A guest's talk is none; a member's raises a counter by one leap, which is made up for in a heartbeat."""
+    world = a_house_with_a_guest("ann", "bob", "cid", "dan", "zoe")
+    world.elect()
+    for leap in range(1, 1_001):
+        world.tell("ann", Received(NodeId(liar), Fenced(term=None, highest=leap * COUNTER_LEAP_MAX)))
+    world.run(0.1)
+    world.part(("ann",), ("bob", "cid", "dan", "zoe"))
+    world.run(15.0)
+    assert world["ann"].node.role is Standing.LEAD, "it missed its leader, and claimed"
+    world.mend()
+    world.run(5.0)
+    assert world.elect()
+    assert len({place.node.term for place in world.places.values()}) == 1
+    term = world["ann"].node.term
+    assert term is not None and (term.counter < COUNTER_LEAP_MAX) is (liar == "zoe")
 
 
 def test_a_guest_is_warned_of_once() -> None:
