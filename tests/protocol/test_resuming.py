@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from peerd_protocol import codec
 from peerd_protocol.actions import Denoise
 from peerd_protocol.events import Cancelled, Received
-from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import Answer, AnyMessage, Bereft, Chunk, Offer, PlanTold, StandsBy
+from peerd_protocol.ids import Attempt, NodeId, RequestId, Term
+from peerd_protocol.messages import Answer, AnyMessage, Bereft, Chunk, Offer, PlanTold, StandDown, StandsBy
 from peerd_protocol.notices import PlanMade, WentAlone
 from peerd_protocol.plan import GroupPlan
 from tests.protocol.little_world import LittleWorld, draft, picture_request
@@ -104,6 +104,24 @@ def test_so_they_are_when_the_executor_led_the_cluster(step: int, refuses: bool)
     assert [plan.executor for plan in plans] == ["eve", "ann"]
     assert plans[0].seed == plans[1].seed
     world.run_until_nothing_is_open()
+
+
+def test_a_liar_that_lets_the_standby_go_costs_no_steps() -> None:
+    """It names itself as the leader of a term far above; whoever stands by follows another."""
+    world = world_of("ann", "bob", "dan", "eve", executor="bob")
+    assert world.elect() == "eve"
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "bob", 5))
+    (plan,) = [notice for notice in world["eve"].notices[RequestId("eve's")] if isinstance(notice, PlanMade)]
+    assert plan.executor == "bob"
+    (group,) = world["ann"].node._standby._watches
+    forged = Attempt(Term(2**60, NodeId("dan"), world["dan"].boot), 0)
+    world.tell("ann", Received(NodeId("dan"), StandDown(group=group, attempt=forged)))
+    world.run(0.1)
+    world.kill("bob")
+    assert pictures(world, "ann", "eve") == undisturbed("ann", "bob", "eve", executor="bob")[::2]
+    (resumed,) = shared_steps_run(world["ann"].denoised)
+    assert resumed.resumes, "its spare is here"
 
 
 def test_of_two_devices_the_one_that_is_left_goes_on_by_itself() -> None:
