@@ -188,6 +188,7 @@ async def _composed(
         for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
             board.open_page(request)
         outbox = Outbox(store, registry, home / "pictures")
+        outbox.forget_ended(recalled)
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
         runtime.post(CacheChanged(cache.entries()))
 

@@ -4,6 +4,8 @@ Here lives the way from a packed picture to a file and a result on record. Never
 of results (`store`), or the steps that made the picture.
 """
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from peerd import pictures
@@ -11,9 +13,13 @@ from peerd.models.registry import Registry
 from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
 from peerd_protocol.coordination.leader import GATHER_S
+from peerd_protocol.coordination.origin import requests_in
+from peerd_protocol.errors import LocalError
 from peerd_protocol.events import Delivered
 from peerd_protocol.ids import RequestId
 from peerd_protocol.plan import GroupPlan
+
+log = logging.getLogger("peerd.outbox")
 
 PREFIX = "out/"
 WORDS_IN_NAME_CHARS_MAX = 40
@@ -35,6 +41,20 @@ class Outbox:
     def forget(self, request: RequestId) -> None:
         """The request ended without a picture."""
         self._store.write([Forget(PREFIX + request)])
+
+    def forget_ended(self, recalled: Mapping[str, bytes]) -> None:
+        """At the start: what an earlier life, cut off between two writes, left of requests that are not open.
+
+        A disk that is full now keeps it for the next start.
+        """
+        opened = {PREFIX + request for request in requests_in(recalled)}
+        ended = [Forget(key) for key in recalled if key.startswith(PREFIX) and key not in opened]
+        if not ended:
+            return
+        try:
+            self._store.write(ended)
+        except LocalError as error:
+            log.warning("what is left of %d requests that ended is not forgotten: %s", len(ended), error)
 
     def deliver(self, action: Deliver) -> Delivered:
         """Write the picture and its record. What is on record already stays: a request has one visible result."""
