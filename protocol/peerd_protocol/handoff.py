@@ -7,8 +7,10 @@
       | <------- HandoffGot(m) --- |
       | <------- HandoffDone ----- |    digest verified, or refused and why
 
-Messages vanish at a reconnect, so the giver repeats its `HandoffBegin` until it hears something new, and goes on from
-where the taker stands. Never here: what a checkpoint means, who may have it, or when to run it.
+Messages vanish at a reconnect, so the giver repeats its `HandoffBegin` until it hears something new. Each answer shows
+that the taker lives, and where it stands. That it stands still may also mean that the link is slow: chunks arrive in
+order, so only what stays away for far longer than the chunks before it took is lost, and sent again.
+Never here: what a checkpoint means, who may have it, or when to run it.
 """
 
 import hashlib
@@ -22,11 +24,24 @@ CHUNK_BYTES = 128 * 1024
 """Between 64 and 256 KiB: small enough that a slow link is not cut in the middle, large enough to fill a fast one."""
 WINDOW_BYTES = 8 * CHUNK_BYTES
 """Unacknowledged bytes in flight; a gigabit link with 5 ms round trip needs 0.6 MiB."""
+WINDOWS_BYTES = 2 * WINDOW_BYTES
+"""In flight to one taker by all its handoffs together: half of what the bulk socket queues before it drops frames."""
+SLOW_WINDOW_BYTES = 2 * CHUNK_BYTES
+"""On a slow link this keeps it busy; more would only wait in its queue, before other messages."""
+SLOW_CHUNK_S = 0.25
+"""A chunk that takes longer came over less than 4 Mbit/s, or over a share of a link that others use too."""
 HANDOFF_BYTES_MAX = 64 * 1024 * 1024
 """A video latent with five latents of solver state stays below this."""
 REPEAT_S = 1.0
 REPEATS_MAX = 12
-"""Without anything new for this many repeats the taker is gone, whatever membership believes."""
+"""Without any answer for this many repeats the taker is gone, whatever membership believes."""
+PATIENCE_CHUNKS = 4
+"""Bytes that stay away for the time of this many chunks are lost; links that others use too are not even."""
+PATIENCE_GROWTH = 4
+"""Bytes sent again in vain queue behind the first ones, so each next time is left a multiple of the one before."""
+PATIENCE_S_MAX = 45.0
+STILL_S_MAX = 60.0
+"""A taker that answers, but takes no chunk for so long, is given up: 17 kbit/s are no link for pictures."""
 TAKEN_AT_ONCE_MAX = 32
 TAKEN_IDLE_S = 30.0
 DONE_KEPT_MAX = 256
@@ -64,11 +79,64 @@ class _Giving:
     to: NodeId
     begin: HandoffBegin
     data: bytes
-    repeat_at_s: float
-    acknowledged: int = -1
-    sent: int = 0
+    repeat_at_s: float = 0.0
     repeats: int = 0
     asked_again: bool = False
+    acknowledged: int = -1
+    sent: int = 0
+    furthest: int = -CHUNK_BYTES
+    got_on_at_s: float = 0.0
+    """When the taker last held a whole chunk more than ever before."""
+    news_at_s: float = 0.0
+    """When the taker last held more than before."""
+    rewound_at_s: float = 0.0
+    rewinds: int = 0
+    chunk_s: float | None = None
+    """How long a chunk takes at present; None until the first one is acknowledged."""
+
+    def start(self, now_s: float) -> list[Action]:
+        self.got_on_at_s, self.repeat_at_s = now_s, now_s + REPEAT_S
+        return [Send(self.to, self.begin)]
+
+    def get_on(self, offset: int, now_s: float) -> None:
+        """The taker holds more than it did."""
+        if self.acknowledged >= 0:
+            # What was sent again meanwhile does not count: who knows which of the two arrived.
+            chunk_s = (now_s - self.news_at_s) * CHUNK_BYTES / (offset - self.acknowledged)
+            # Acknowledgements come in bursts where handoffs share a link, so the slow ones are not soon forgotten.
+            self.chunk_s = chunk_s if self.chunk_s is None else max(chunk_s, (self.chunk_s + chunk_s) / 2)
+        if offset >= self.furthest + CHUNK_BYTES:
+            self.furthest, self.got_on_at_s = offset, now_s
+        self.acknowledged, self.sent = offset, max(self.sent, offset)
+        self.news_at_s, self.rewinds = now_s, 0
+
+    def go_back(self, offset: int, now_s: float) -> None:
+        """What was in flight is lost, or the taker has forgotten what it held: go on from there."""
+        self.acknowledged = self.sent = offset
+        self.rewound_at_s, self.rewinds = now_s, self.rewinds + 1
+
+    def is_lost(self, now_s: float) -> bool:
+        """Whether what is in flight has stayed away too long; each time in vain, it is given longer."""
+        patience_s = max(REPEAT_S, PATIENCE_CHUNKS * (self.chunk_s or 0.0))
+        for _ in range(self.rewinds):
+            patience_s *= PATIENCE_GROWTH
+        return now_s - max(self.news_at_s, self.rewound_at_s) >= min(patience_s, PATIENCE_S_MAX)
+
+    def window_bytes(self, together: int) -> int:
+        """How much may be in flight, while `together` handoffs are on their way to this taker."""
+        if self.chunk_s is None or self.rewinds:
+            return CHUNK_BYTES  # nobody knows what the link bears: were it slow, more would be sent again in vain
+        if self.chunk_s > SLOW_CHUNK_S:
+            return SLOW_WINDOW_BYTES
+        return min(WINDOW_BYTES, max(SLOW_WINDOW_BYTES, WINDOWS_BYTES // together // CHUNK_BYTES * CHUNK_BYTES))
+
+    def hopeless(self, now_s: float) -> str:
+        """Why this handoff is given up, or ''."""
+        if self.repeats >= REPEATS_MAX:
+            return "it did not answer"
+        if now_s - self.got_on_at_s >= STILL_S_MAX and self.acknowledged >= 0:
+            return "it answered, but took nothing more"
+        return ""
 
 
 @dataclass(slots=True)
@@ -90,19 +158,20 @@ class Handoffs:
 
     def give(self, to: NodeId, begin: HandoffBegin, data: bytes, now_s: float) -> list[Action]:
         """Start to hand `data` over; ends in `Given` or `NotGiven`."""
-        self._giving[begin.handoff] = _Giving(to, begin, data, now_s + REPEAT_S)
-        return [Send(to, begin)]
+        giving = self._giving[begin.handoff] = _Giving(to, begin, data)
+        return giving.start(now_s)
 
     def got(self, sender: NodeId, message: HandoffGot, now_s: float) -> list[Action]:
         giving = self._giving.get(message.handoff)
         if giving is None or giving.to != sender or not 0 <= message.offset < giving.begin.size:
             return []
-        if message.offset <= giving.acknowledged and not giving.asked_again:
-            return []  # an old acknowledgement; what is in flight may still arrive
+        asked_again, giving.asked_again, giving.repeats = giving.asked_again, False, 0
         if message.offset > giving.acknowledged:
-            giving.acknowledged, giving.repeats = message.offset, 0
-        if giving.asked_again:
-            giving.sent, giving.asked_again = message.offset, False  # what was in flight is lost: go on from there
+            giving.get_on(message.offset, now_s)
+        elif not asked_again:
+            return []  # an old acknowledgement; what is in flight may still arrive
+        elif message.offset < giving.acknowledged or giving.is_lost(now_s):
+            giving.go_back(message.offset, now_s)
         giving.repeat_at_s = now_s + REPEAT_S
         return self._fill_window(giving)
 
@@ -119,9 +188,9 @@ class Handoffs:
         for giving in list(self._giving.values()):
             if now_s < giving.repeat_at_s:
                 continue
-            if giving.repeats >= REPEATS_MAX:
+            if reason := giving.hopeless(now_s):
                 del self._giving[giving.begin.handoff]
-                outcomes.append(NotGiven(giving.to, giving.begin, "it did not answer"))
+                outcomes.append(NotGiven(giving.to, giving.begin, reason))
                 continue
             giving.repeats += 1
             giving.asked_again = True
@@ -141,8 +210,8 @@ class Handoffs:
 
     def _fill_window(self, giving: _Giving) -> list[Action]:
         actions: list[Action] = []
-        giving.sent = max(giving.sent, giving.acknowledged)
-        end = min(giving.begin.size, giving.acknowledged + WINDOW_BYTES)
+        together = sum(each.to == giving.to for each in self._giving.values())
+        end = min(giving.begin.size, giving.acknowledged + giving.window_bytes(together))
         while giving.sent < end:
             data = giving.data[giving.sent : min(giving.sent + CHUNK_BYTES, end)]
             actions.append(Send(giving.to, Chunk(handoff=giving.begin.handoff, offset=giving.sent, data=data)))
