@@ -14,6 +14,7 @@ Never here: what a checkpoint means, who may have it, or when to run it.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from peerd_protocol.actions import Action, Send
@@ -43,6 +44,12 @@ PATIENCE_S_MAX = 45.0
 STILL_S_MAX = 60.0
 """A taker that answers, but takes no chunk for so long, is given up: 17 kbit/s are no link for pictures."""
 TAKEN_AT_ONCE_MAX = 32
+FROM_ONE_AT_ONCE_MAX = 8
+"""No member may fill all places. A giver knows this bound and begins no more, so that no honest one is turned away."""
+FROM_ONE_BYTES_MAX = 2 * HANDOFF_BYTES_MAX
+"""Announced by one giver and still on their way: two of the largest, or eight of the ordinary ones."""
+TAKEN_SILENT_S = 5.0
+"""A giver speaks of each handoff every second: one that it has been silent about for so long makes room if it must."""
 TAKEN_IDLE_S = 30.0
 DONE_KEPT_MAX = 256
 
@@ -79,6 +86,7 @@ class _Giving:
     to: NodeId
     begin: HandoffBegin
     data: bytes
+    begun: bool = False
     repeat_at_s: float = 0.0
     repeats: int = 0
     asked_again: bool = False
@@ -95,7 +103,7 @@ class _Giving:
     """How long a chunk takes at present; None until the first one is acknowledged."""
 
     def start(self, now_s: float) -> list[Action]:
-        self.got_on_at_s, self.repeat_at_s = now_s, now_s + REPEAT_S
+        self.begun, self.got_on_at_s, self.repeat_at_s = True, now_s, now_s + REPEAT_S
         return [Send(self.to, self.begin)]
 
     def get_on(self, offset: int, now_s: float) -> None:
@@ -146,10 +154,16 @@ class _Taking:
     data: bytearray = field(default_factory=bytearray)
 
 
-class Handoffs:
-    """All handoffs of one node, both ways."""
+def _has_room(sizes: Collection[int], size: int) -> bool:
+    """Whether one more of `size` may be on its way beside those of `sizes`, from one giver to one taker."""
+    return not sizes or (len(sizes) < FROM_ONE_AT_ONCE_MAX and sum(sizes) + size <= FROM_ONE_BYTES_MAX)
 
-    def __init__(self) -> None:
+
+class Handoffs:
+    """All handoffs of one node, both ways. Those to itself need no place: it would lose its own pictures."""
+
+    def __init__(self, me: NodeId) -> None:
+        self._me = me
         self._giving: dict[HandoffId, _Giving] = {}
         self._taking: dict[tuple[NodeId, HandoffId], _Taking] = {}
         self._done: dict[tuple[NodeId, HandoffId], HandoffDone] = {}
@@ -157,9 +171,9 @@ class Handoffs:
     # ---- the giver -----------------------------------------------------------------------------------------
 
     def give(self, to: NodeId, begin: HandoffBegin, data: bytes, now_s: float) -> list[Action]:
-        """Start to hand `data` over; ends in `Given` or `NotGiven`."""
+        """Start to hand `data` over, now or when its turn comes; ends in `Given` or `NotGiven`."""
         giving = self._giving[begin.handoff] = _Giving(to, begin, data)
-        return giving.start(now_s)
+        return giving.start(now_s) if self._may_start(giving) else []
 
     def got(self, sender: NodeId, message: HandoffGot, now_s: float) -> list[Action]:
         giving = self._giving.get(message.handoff)
@@ -186,6 +200,9 @@ class Handoffs:
         actions: list[Action] = []
         outcomes: list[Outcome] = []
         for giving in list(self._giving.values()):
+            if not giving.begun:
+                actions += giving.start(now_s) if self._may_start(giving) else []
+                continue
             if now_s < giving.repeat_at_s:
                 continue
             if reason := giving.hopeless(now_s):
@@ -208,9 +225,16 @@ class Handoffs:
             del self._giving[giving.begin.handoff]
         return [NotGiven(peer, giving.begin, "the device is gone") for giving in lost]
 
+    def _may_start(self, giving: _Giving) -> bool:
+        """Whether its taker has room for it, and none waits before it: a large one is not overtaken for ever."""
+        to_same = [each for each in self._giving.values() if each.to == giving.to]
+        first_waiting = next(each for each in to_same if not each.begun)
+        begun = [each.begin.size for each in to_same if each.begun]
+        return giving.to == self._me or (giving is first_waiting and _has_room(begun, giving.begin.size))
+
     def _fill_window(self, giving: _Giving) -> list[Action]:
         actions: list[Action] = []
-        together = sum(each.to == giving.to for each in self._giving.values())
+        together = sum(each.to == giving.to and each.begun for each in self._giving.values())
         end = min(giving.begin.size, giving.acknowledged + giving.window_bytes(together))
         while giving.sent < end:
             data = giving.data[giving.sent : min(giving.sent + CHUNK_BYTES, end)]
@@ -228,7 +252,7 @@ class Handoffs:
         if not unwanted and not 0 < begin.size <= HANDOFF_BYTES_MAX:
             unwanted = f"{begin.size} bytes are more than the {HANDOFF_BYTES_MAX} that a handoff may have"
         taking = self._taking.get(key)
-        if not unwanted and taking is None and len(self._taking) >= TAKEN_AT_ONCE_MAX:
+        if not unwanted and not self._make_room(key, begin, now_s):
             return []  # busy; the giver repeats
         if unwanted:
             self._taking.pop(key, None)
@@ -255,6 +279,22 @@ class Handoffs:
         del self._taking[key]
         done = HandoffDone(handoff=chunk.handoff, accepted=True)
         return self._conclude(key, done), [Arrived(sender, taking.begin, data)]
+
+    def _make_room(self, key: tuple[NodeId, HandoffId], begin: HandoffBegin, now_s: float) -> bool:
+        """Whether there is room for `begin`; what its giver no longer speaks of, as after a restart, makes way."""
+        if key[0] == self._me:
+            return True
+        beside = {each: taking for each, taking in self._taking.items() if each != key and each[0] != self._me}
+        if not self._fits(key[0], begin, beside):
+            for each, taking in list(beside.items()):
+                if now_s - taking.heard_at_s > TAKEN_SILENT_S:
+                    del self._taking[each], beside[each]
+        return self._fits(key[0], begin, beside)
+
+    @staticmethod
+    def _fits(sender: NodeId, begin: HandoffBegin, beside: dict[tuple[NodeId, HandoffId], _Taking]) -> bool:
+        of_sender = [taking.begin.size for (giver, _), taking in beside.items() if giver == sender]
+        return len(beside) < TAKEN_AT_ONCE_MAX and _has_room(of_sender, begin.size)
 
     def _refuse(self, key: tuple[NodeId, HandoffId], reason: str) -> list[Action]:
         del self._taking[key]

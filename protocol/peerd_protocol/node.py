@@ -116,7 +116,7 @@ class Node:
         self._runner = Runner(me, recalled, interval_s)
         self._holder = Holder()
         self._standby = StandbyDuty(me)
-        self._handoffs = Handoffs()
+        self._handoffs = Handoffs(me)
         self._early = Early()
 
     # ---- what the host may ask -----------------------------------------------------------------------------

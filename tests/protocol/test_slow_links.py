@@ -43,7 +43,7 @@ class Uplink:
     sent_bytes: int = 0
     dead: bool = False
     breaks_at_s: float = float("inf")
-    giver: Handoffs = field(default_factory=lambda: Handoffs())
+    giver: Handoffs = field(default_factory=lambda: Handoffs(GIVER))
     takers: dict[NodeId, Handoffs] = field(default_factory=dict)
     queues: dict[NodeId, deque[Chunk]] = field(default_factory=dict)
     outcomes: dict[HandoffId, tuple[float, Outcome]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Uplink:
     free_at_s: float = 0.0
 
     def give(self, to: NodeId, name: str, size: int = PICTURE_BYTES) -> None:
-        self.takers.setdefault(to, Handoffs())
+        self.takers.setdefault(to, Handoffs(to))
         self.queues.setdefault(to, deque())
         self._from_giver(self.giver.give(to, picture(name, bytes(size)), bytes(size), self.now_s))
 
@@ -145,6 +145,16 @@ def test_sixteen_pictures_share_an_uplink_and_all_arrive() -> None:
     uplink.run(seconds=90)
     assert uplink.given == 16
     assert uplink.sent_bytes <= 1.5 * 16 * PICTURE_BYTES
+
+
+def test_more_pictures_than_one_taker_takes_at_once_wait_for_their_turn() -> None:
+    uplink = Uplink(bits_per_s=10e6)
+    for number in range(16):
+        uplink.give(NodeId("ann"), f"picture {number}")
+    uplink.run(seconds=90)
+    assert uplink.given == 16
+    assert uplink.sent_bytes <= 1.5 * 16 * PICTURE_BYTES
+    assert len(uplink.arrived) == 16, "a picture came twice"
 
 
 @pytest.mark.parametrize("bits_per_s", [100e6, 2e6, 0.5e6])
