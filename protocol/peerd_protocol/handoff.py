@@ -93,8 +93,8 @@ class _Giving:
     acknowledged: int = -1
     sent: int = 0
     furthest: int = -CHUNK_BYTES
-    got_on_at_s: float = 0.0
-    """When the taker last held a whole chunk more than ever before."""
+    still_s: float = 0.0
+    """For how long the taker has held no whole chunk more than ever before, while this device was awake."""
     news_at_s: float = 0.0
     """When the taker last held more than before."""
     rewound_at_s: float = 0.0
@@ -103,7 +103,7 @@ class _Giving:
     """How long a chunk takes at present; None until the first one is acknowledged."""
 
     def start(self, now_s: float) -> list[Action]:
-        self.begun, self.got_on_at_s, self.repeat_at_s = True, now_s, now_s + REPEAT_S
+        self.begun, self.repeat_at_s = True, now_s + REPEAT_S
         return [Send(self.to, self.begin)]
 
     def get_on(self, offset: int, now_s: float) -> None:
@@ -114,7 +114,7 @@ class _Giving:
             # Acknowledgements come in bursts where handoffs share a link, so the slow ones are not soon forgotten.
             self.chunk_s = chunk_s if self.chunk_s is None else max(chunk_s, (self.chunk_s + chunk_s) / 2)
         if offset >= self.furthest + CHUNK_BYTES:
-            self.furthest, self.got_on_at_s = offset, now_s
+            self.furthest, self.still_s = offset, 0.0
         self.acknowledged, self.sent = offset, max(self.sent, offset)
         self.news_at_s, self.rewinds = now_s, 0
 
@@ -140,11 +140,9 @@ class _Giving:
 
     def hopeless(self, now_s: float) -> str:
         """Why this handoff is given up, or ''."""
-        if self.repeats >= REPEATS_MAX:
+        if self.repeats >= REPEATS_MAX and now_s >= self.repeat_at_s:
             return "it did not answer"
-        if now_s - self.got_on_at_s >= STILL_S_MAX and self.acknowledged >= 0:
-            return "it answered, but took nothing more"
-        return ""
+        return "it answered, but took nothing more" if self.still_s >= STILL_S_MAX else ""
 
 
 @dataclass(slots=True)
@@ -164,6 +162,7 @@ class Handoffs:
 
     def __init__(self, me: NodeId) -> None:
         self._me = me
+        self._ticked_at_s = 0.0
         self._giving: dict[HandoffId, _Giving] = {}
         self._taking: dict[tuple[NodeId, HandoffId], _Taking] = {}
         self._done: dict[tuple[NodeId, HandoffId], HandoffDone] = {}
@@ -177,7 +176,7 @@ class Handoffs:
 
     def got(self, sender: NodeId, message: HandoffGot, now_s: float) -> list[Action]:
         giving = self._giving.get(message.handoff)
-        if giving is None or giving.to != sender or not 0 <= message.offset < giving.begin.size:
+        if giving is None or giving.to != sender or not giving.begun or not 0 <= message.offset < giving.begin.size:
             return []
         asked_again, giving.asked_again, giving.repeats = giving.asked_again, False, 0
         if message.offset > giving.acknowledged:
@@ -199,15 +198,18 @@ class Handoffs:
     def ticked(self, now_s: float) -> tuple[list[Action], list[Outcome]]:
         actions: list[Action] = []
         outcomes: list[Outcome] = []
+        awake_s, self._ticked_at_s = min(now_s - self._ticked_at_s, REPEAT_S), now_s
         for giving in list(self._giving.values()):
             if not giving.begun:
                 actions += giving.start(now_s) if self._may_start(giving) else []
                 continue
-            if now_s < giving.repeat_at_s:
-                continue
+            if giving.acknowledged >= 0:
+                giving.still_s += awake_s
             if reason := giving.hopeless(now_s):
                 del self._giving[giving.begin.handoff]
                 outcomes.append(NotGiven(giving.to, giving.begin, reason))
+                continue
+            if now_s < giving.repeat_at_s:
                 continue
             giving.repeats += 1
             giving.asked_again = True

@@ -14,6 +14,7 @@ from peerd_protocol.handoff import (
     FROM_ONE_AT_ONCE_MAX,
     HANDOFF_BYTES_MAX,
     REPEATS_MAX,
+    STILL_S_MAX,
     TAKEN_AT_ONCE_MAX,
     TAKEN_SILENT_S,
     Arrived,
@@ -223,3 +224,34 @@ def test_a_taker_that_has_forgotten_what_it_held_is_given_all_of_it_again() -> N
     for second in range(1, 10):
         wire.tick(second * 1.01)
     assert [type(outcome) for outcome in wire.outcomes] == [Arrived, Given]
+
+
+def test_a_taker_that_takes_byte_after_byte_is_given_up() -> None:
+    giver, data = Handoffs(GIVER), bytes(4 * CHUNK_BYTES)
+    giver.give(TAKER, announce(data), data, 0.0)
+    outcomes: list[Outcome] = []
+    for half in range(round(2 * STILL_S_MAX) + 4):
+        giver.got(TAKER, HandoffGot(handoff=HandoffId("h1"), offset=half), half * 0.5)
+        outcomes += giver.ticked(half * 0.5)[1]
+    assert outcomes == [NotGiven(TAKER, announce(data), "it answered, but took nothing more")]
+
+
+def test_a_giver_that_slept_in_the_middle_goes_on() -> None:
+    data = bytes(20 * CHUNK_BYTES)
+    cut = iter([False] * 12)
+    wire = Wire(loses=lambda message: next(cut, True))
+    wire.carry(wire.giver.give(TAKER, announce(data), data, 0.0), 0.0)
+    wire.tick(1.01)
+    wire.loses = lambda message: False
+    for second in range(10):
+        wire.tick(8 * 3600.0 + second * 1.01)
+    assert [type(outcome) for outcome in wire.outcomes] == [Arrived, Given]
+
+
+def test_a_handoff_whose_turn_has_not_come_sends_nothing_whatever_its_taker_says() -> None:
+    giver, data = Handoffs(GIVER), bytes(4 * CHUNK_BYTES)
+    for number in range(FROM_ONE_AT_ONCE_MAX + 1):
+        giver.give(TAKER, announce(data, name=f"h{number}"), data, 0.0)
+    waiting = HandoffId(f"h{FROM_ONE_AT_ONCE_MAX}")
+    for chunks in range(3):
+        assert giver.got(TAKER, HandoffGot(handoff=waiting, offset=chunks * CHUNK_BYTES), 0.1) == []
