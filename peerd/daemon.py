@@ -53,7 +53,7 @@ from peerd.planning.allowance import Allowance
 from peerd.receipt_log import ReceiptLog
 from peerd.receipts import Receipts
 from peerd.reception import Reception
-from peerd.runtime import Runtime, boot_time_s, looked_after
+from peerd.runtime import BUG, Runtime, boot_time_s, looked_after
 from peerd.sealing import Seal
 from peerd.store import Store
 from peerd.works import Works
@@ -275,7 +275,8 @@ async def _composed(
             closing.push_async_callback(over_tcp.close)
         recalling = asyncio.to_thread(registry.recall)
         beside = {
-            "looking at the device": _pulse(runtime, profile),
+            "looking at the device": _pulse(runtime.post, profile),
+            "looking at model folders": _look_around(registry),
             "measuring the device": _measure_once(engine, paces, usual, profile),
             "recalling model folders": recalling,
             "writing receipts": receipts.run(),
@@ -311,14 +312,30 @@ def _receipt_log(home: Path, identity: Identity, store: Store) -> ReceiptLog:
     return ReceiptLog(home, identity.device_key, head=store.recall().get(key, b""), remember=remember)
 
 
-async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:
-    """Look at the device once a second, and tell the service manager that the loop still turns."""
+async def _pulse(post: Callable[[Profiled], None], profile: Callable[[], Profile]) -> None:
+    """Look at the device once a second, and tell the service manager that the loop still turns.
+
+    A look that fails is told once for each kind of failure, and the next one may go well again: the loop turns on.
+    """
     watchdog_s = sd_notify.watchdog_interval_s()
+    told: set[type[Exception]] = set()
     while True:
-        runtime.post(Profiled(profile()))
+        try:
+            post(Profiled(profile()))
+        except Exception as error:
+            if type(error) not in told:
+                told.add(type(error))
+                log.error("looking at the device failed by %s; please report it with what follows", BUG, exc_info=error)
         if watchdog_s is not None:
             sd_notify.alive()
         await asyncio.sleep(min(PROFILE_S, watchdog_s or PROFILE_S))
+
+
+async def _look_around(registry: Registry) -> None:
+    """Once a second too, but beside the pulse: a share that does not answer holds up this look, and no heartbeat."""
+    while True:
+        await asyncio.to_thread(registry.look_around)
+        await asyncio.sleep(PROFILE_S)
 
 
 async def _measure_once(engine: Engine, paces: Paces, usual: Call, profile: Callable[[], Profile]) -> None:

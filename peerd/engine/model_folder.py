@@ -32,12 +32,22 @@ class _Known(msgspec.Struct, frozen=True, array_like=True):
     digest: str
 
 
+def is_file(path: Path) -> bool:
+    """False for all that the system says instead: `Path.is_file` raises for a closed folder or a share that is gone."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """As `is_file`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def model_digest(folder: Path, cache_folder: Path | None = None) -> str:
     """SHA-256 over the names and contents of a model's weights and settings; LocalError if it is no model.
 
     Blocks while it reads what it does not remember: call it in a thread.
     """
-    if not (folder / "model_index.json").is_file():
+    if not is_file(folder / "model_index.json"):
         raise LocalError(f"{folder} is not a model: there is no model_index.json in it.")
     cache = None if cache_folder is None else cache_folder / "model-digests.json"
     known = _read(cache)
