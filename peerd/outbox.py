@@ -10,6 +10,7 @@ from pathlib import Path
 
 from peerd import pictures
 from peerd.models.registry import Registry
+from peerd.state_file import BUSY_S
 from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
 from peerd_protocol.coordination.leader import GATHER_S
@@ -64,7 +65,7 @@ class Outbox:
             known = self._store.commit(self._write(action))
             if action.plan is not None:
                 self._store.turned_out(self._outcome(action, action.plan, known.denoiser_calls))
-        self.forget(request.id)
+        self._store.write([Forget(PREFIX + request.id)], BUSY_S)  # a thread can wait, and the picture is there
         return Delivered(request.id, known.path, known.pixels_sha256, known.denoiser_calls, known.exact)
 
     def outcomes(self, last: int) -> list[Outcome]:
