@@ -113,9 +113,10 @@ class Outbox:
             exact=picture.exact,
         )
         call = pictures.with_seed(request.call, picture.seed)
-        written = pictures.write_png(
-            path, picture, call, provenance, model=self._registry.name_of(call.model), overwrite=bool(wanted)
-        )
+        # A crash may have come between this request's picture and its record: then that file is written anew.
+        overwrite = bool(wanted) or pictures.request_in(path) == request.id
+        model = self._registry.name_of(call.model)
+        written = pictures.write_png(path, picture, call, provenance, model=model, overwrite=overwrite)
         return Result(
             request=request.id,
             path=str(written),

@@ -175,6 +175,26 @@ def write_png(
     return write_file(path, png_bytes(picture, call, provenance, model), overwrite=overwrite)
 
 
+def request_in(path: Path) -> str | None:
+    """The request whose picture this file says it is; None of any other file, or where there is none."""
+    from PIL import Image
+
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with Image.open(path, formats=["PNG"]) as image:
+            told = json.loads(str(image.info.get("peerd", "null")))
+    except (
+        OSError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        *UNREADABLE,
+    ):  # whatever is wrong with it, it is not ours
+        return None
+    request = told.get("request") if isinstance(told, dict) else None
+    return request if isinstance(request, str) else None
+
+
 def write_file(path: Path, data: bytes, *, overwrite: bool) -> Path:
     """A PNG's bytes to disk, as `write_png` does it."""
     beside = _write_beside(data, path)
