@@ -6,10 +6,12 @@ of results (`store`), or the steps that made the picture.
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from peerd import pictures
 from peerd.models.registry import Registry
+from peerd.network.secret_files import sync_folder
 from peerd.state_file import BUSY_S
 from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
@@ -117,6 +119,8 @@ class Outbox:
         overwrite = bool(wanted) or pictures.request_in(path) == request.id
         model = self._registry.name_of(call.model)
         written = pictures.write_png(path, picture, call, provenance, model=model, overwrite=overwrite)
+        with suppress(OSError):  # some file systems sync no folder; the picture is written all the same
+            sync_folder(written.parent)
         return Result(
             request=request.id,
             path=str(written),

@@ -68,3 +68,22 @@ def test_a_name_that_is_taken_by_anything_else_is_left_alone(tmp_path: Path, the
     store.close()
     assert delivered.path == str(first.with_stem(f"{first.stem}-2"))
     assert (first.read_bytes() if first.is_file() else b"") == before
+
+
+def test_a_picture_is_durable_under_its_name_before_its_record_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def witness(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", witness)
+    cut = StoreOfACut(tmp_path)
+    with pytest.raises(PowerCut):
+        outbox_of(tmp_path, cut).deliver(DELIVER)
+    cut.close()
+    assert [path.suffix for path in synced] == [".part", ""], "the file, then the folder with its name"
+    assert synced[-1] == tmp_path / "pictures"
