@@ -143,6 +143,7 @@ async def _composed(
         identity = Identity.load_or_make(home)
         roster = Roster.load_or_found(home, identity, name)
         registry = Registry(home, usual=settings.node.model, shelf=store)
+        closing.callback(registry.stop)
         model = await asyncio.to_thread(registry.find, registry.usual)
         calibrated = Calibrated(home, registry)
         allowance = Allowance(calibrated)
@@ -284,6 +285,7 @@ async def _composed(
         }
         for name_of, task in beside.items():
             closing.push_async_callback(_end, looked_after(asyncio.create_task(task, name=name_of)))
+        closing.callback(registry.stop)  # here too, to be the first to hear: what is closed next waits for who reads
         on_ready(Ready(name, identity.node, tuple(transport.endpoints), home, socket_path(home)))
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
         yield runtime, hands

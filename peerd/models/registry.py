@@ -10,6 +10,7 @@ says of it then, it is not there.
 
 import json
 import logging
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -90,8 +91,13 @@ class Registry:
         self._embedded = embedded
         self._asked = shelf.folders() if shelf else []
         self._found: dict[str, Model] = {}
+        self._stopping = threading.Event()
         self._away: frozenset[str] = frozenset()
         """Names of `_found` whose folder was not there when somebody last looked."""
+
+    def stop(self) -> None:
+        """Read no folder to its end, and tell who wanted it so: a process that ends waits for its threads."""
+        self._stopping.set()
 
     def find(self, name: str) -> Model:
         """The model of that name, which is remembered. LocalError if there is none, or the folder isn't a model.
@@ -157,7 +163,7 @@ class Registry:
         folder = self._folder(name)
         index = _read(folder / INDEX_FILE)
         try:
-            digest = model_digest(folder, self._home / CACHE_FOLDER)
+            digest = model_digest(folder, self._home / CACHE_FOLDER, self._stopping.is_set)
         except OSError as error:
             raise LocalError(
                 f"The model in {folder} can not be read: {error.strerror}; let the user that runs peerd read it."

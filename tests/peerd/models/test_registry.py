@@ -198,6 +198,13 @@ def test_a_copy_stands_in_for_a_folder_that_is_gone(tmp_path: Path) -> None:
     assert registry.folder_of(*digests) == tmp_path / "two"
 
 
+def test_a_node_that_stops_reads_no_folder_to_its_end(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "home", embedded=tmp_path / "none")
+    registry.stop()
+    with pytest.raises(LocalError, match="peerd is stopping"):
+        registry.find(str(a_model(tmp_path / "one")))
+
+
 def test_only_so_many_folders_are_remembered(tmp_path: Path) -> None:
     board = Board()
     registry = Registry(tmp_path / "home", usual=str(other(tmp_path / "usual", "u")), shelf=board)
