@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from peerd import config, pictures, sd_notify
+from peerd import config, sd_notify
 from peerd.api.address import socket_path
 from peerd.api.guard import token_in
 from peerd.api.server import serve, serve_tcp
@@ -49,6 +49,7 @@ from peerd.network.roster import Roster
 from peerd.network.transport import Transport
 from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
+from peerd.pictures import sweep
 from peerd.planning.allowance import Allowance
 from peerd.receipt_log import ReceiptLog
 from peerd.receipts import Receipts
@@ -188,7 +189,7 @@ async def _composed(
         board = NoticeBoard()
         for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
             board.open_page(request)
-        await asyncio.to_thread(pictures.sweep, home / "pictures")  # this daemon alone writes there, and not yet
+        await asyncio.to_thread(sweep, home / "pictures")  # this daemon alone writes there, and not yet
         outbox = Outbox(store, registry, home / "pictures")
         outbox.forget_ended(recalled)
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
