@@ -36,6 +36,8 @@ HANDOFF_BYTES_MAX = 64 * 1024 * 1024
 REPEAT_S = 1.0
 REPEATS_MAX = 12
 """Without any answer for this many repeats the taker is gone, whatever membership believes."""
+UNANSWERED_REPEATS = 2
+"""After so many repeats a handoff without any answer keeps no other one waiting."""
 PATIENCE_CHUNKS = 4
 """Bytes that stay away for the time of this many chunks are lost; links that others use too are not even."""
 PATIENCE_GROWTH = 4
@@ -105,6 +107,11 @@ class _Giving:
     def start(self, now_s: float) -> list[Action]:
         self.begun, self.repeat_at_s = True, now_s + REPEAT_S
         return [Send(self.to, self.begin)]
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether its taker has said nothing yet, and so holds no place for it: a plan of it may never have come."""
+        return self.acknowledged < 0 and self.repeats >= UNANSWERED_REPEATS
 
     def get_on(self, offset: int, now_s: float) -> None:
         """The taker holds more than it did."""
@@ -231,7 +238,7 @@ class Handoffs:
         """Whether its taker has room for it, and none waits before it: a large one is not overtaken for ever."""
         to_same = [each for each in self._giving.values() if each.to == giving.to]
         first_waiting = next(each for each in to_same if not each.begun)
-        begun = [each.begin.size for each in to_same if each.begun]
+        begun = [each.begin.size for each in to_same if each.begun and not each.is_unanswered]
         return giving.to == self._me or (giving is first_waiting and _has_room(begun, giving.begin.size))
 
     def _fill_window(self, giving: _Giving) -> list[Action]:

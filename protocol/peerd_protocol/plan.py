@@ -12,9 +12,9 @@ SIDE_PIXELS_MAX = 4_096
 EMBEDDING_BYTES_MAX = 8_192
 GROUP_MEMBERS_MAX = 32
 ENTRIES_TOLD_MAX = 32
+"""Kept checkpoints that a node tells of: as many as a group has members."""
 AVOIDED_MAX = 8
 """Devices that an origin would rather not be given to: the last so many that it heard nothing of."""
-"""Kept checkpoints that a node tells of: as many as a group has members."""
 
 Quality = Literal["strict", "balanced", "fast"]
 """How much a picture may lose by sharing, as its asker wishes; each model's calibration says what that allows."""

@@ -4,7 +4,7 @@ import pytest
 
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.certificates import ALL_ROLES
-from peerd_protocol.coordination.leader import OPEN_MAX, ORIGIN_OPEN_MAX
+from peerd_protocol.coordination.leader import OPEN_MAX, Leader
 from peerd_protocol.election import Role as Standing
 from peerd_protocol.events import Draft, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
@@ -142,10 +142,33 @@ def test_a_guest_that_asks_without_end_keeps_nobody_else_waiting() -> None:
     world.run_until(lambda: finished(world, "ann", "apple"), seconds_max=5.0)
 
 
+def test_however_many_ask_without_end_somebody_new_finds_a_place() -> None:
+    leader, house = Leader(), frozenset({ANN, BOB})
+    hogs = [NodeId(f"hog{number}") for number in range(20)]
+    for number in range(OPEN_MAX):
+        for hog in hogs:
+            leader.submitted(hog, picture_request(f"{hog} {number}", hog), house, 0.0)
+    leader.submitted(ANN, picture_request("apple", "ann"), house, 0.0)
+    (gathered,) = leader._waiting()
+    assert RequestId("apple") in gathered
+    assert len(gathered) < OPEN_MAX
+    assert {sum(each.origin == hog for each in gathered.values()) for hog in hogs} <= {12, 13}
+
+
+def test_two_large_groups_of_one_origin_fill_at_once() -> None:
+    leader = Leader()
+    for number in range(20):
+        for group in ("fruit", "trees"):
+            together = {"group_name": group, "group_size": 20, "wait_ms": 60_000}
+            leader.submitted(ANN, picture_request(f"{group} {number}", "ann", **together), frozenset({ANN}), 0.0)
+    made = leader.ticked(dict, Term(1, ANN, BootNonce("b")), 0.1)
+    assert [len(order.requests) for order in made if isinstance(order, MakePlan)] == [20, 20]
+
+
 def test_whoever_asks_for_more_than_a_leader_takes_from_one_gets_all_of_it_in_turn() -> None:
     world = a_house_with_a_guest("ann", "bob", "zoe")
     world.elect()
-    names = [f"z{number:02}" for number in range(ORIGIN_OPEN_MAX + 8)]
+    names = [f"z{number:03}" for number in range(OPEN_MAX // 2 + 8)]
     batches: list[int] = []
 
     def drafts(order: MakePlan) -> tuple[Draft, ...]:
@@ -155,8 +178,8 @@ def test_whoever_asks_for_more_than_a_leader_takes_from_one_gets_all_of_it_in_tu
     world.drafts = drafts
     for name in names:
         world.ask("zoe", picture_request(name, "zoe", shared=None))
-    world.run_until(lambda: all(finished(world, "zoe", name) for name in names), seconds_max=90.0)
-    assert batches == [ORIGIN_OPEN_MAX, 8]
+    world.run_until(lambda: all(finished(world, "zoe", name) for name in names), seconds_max=200.0)
+    assert batches == [OPEN_MAX // 2, 8]
     assert all(len(world["zoe"].pictures[RequestId(name)]) == 1 for name in names)
 
 

@@ -255,3 +255,19 @@ def test_a_handoff_whose_turn_has_not_come_sends_nothing_whatever_its_taker_says
     waiting = HandoffId(f"h{FROM_ONE_AT_ONCE_MAX}")
     for chunks in range(3):
         assert giver.got(TAKER, HandoffGot(handoff=waiting, offset=chunks * CHUNK_BYTES), 0.1) == []
+
+
+def test_handoffs_that_get_no_answer_keep_no_other_waiting() -> None:
+    """Their plans never came to the taker, say: it neither takes nor refuses them."""
+    giver = Handoffs(GIVER)
+    for number in range(FROM_ONE_AT_ONCE_MAX):
+        giver.give(TAKER, named(f"early {number}"), b"x", 0.0)
+    assert not giver.give(TAKER, named("picture"), b"x", 0.0), "every place may be taken"
+    said: list[Action] = []
+    for tick in range(1, 50):
+        said += giver.ticked(tick / 10)[0]
+    assert Send(TAKER, named("picture")) in said
+
+
+def named(name: str) -> HandoffBegin:
+    return msgspec.structs.replace(announce(b"x"), handoff=HandoffId(name))

@@ -7,16 +7,16 @@ from collections import Counter
 
 import msgspec
 
-from peerd_protocol.actions import Action, Denoise, Forget, Tell
+from peerd_protocol.actions import Action, Denoise, Forget, MakePlan, Tell
 from peerd_protocol.coordination.origin import NOBODY_WAIT_S, PREFIX, RUNNER_SILENCE_S
-from peerd_protocol.events import Event, Profiled, Received, Ticked
-from peerd_protocol.ids import BootNonce, NodeId, RequestId
-from peerd_protocol.messages import AnyMessage, Chunk, Submit
+from peerd_protocol.events import Draft, Event, Profiled, Received, Ticked
+from peerd_protocol.ids import Attempt, BootNonce, NodeId, RequestId
+from peerd_protocol.messages import AnyMessage, Chunk, LocalProgress, Submit
 from peerd_protocol.node import Node
-from peerd_protocol.notices import Failed, Finished, PlanMade
+from peerd_protocol.notices import Failed, Finished, LocalStep, PlanMade
 from peerd_protocol.plan import Request
 from peerd_protocol.profile import Profile
-from tests.protocol.little_world import LittleWorld, draft, picture_request
+from tests.protocol.little_world import FORECAST, LittleWorld, draft, picture_request
 
 APPLE = RequestId("apple")
 ANN = NodeId("ann")
@@ -80,6 +80,80 @@ def test_where_no_other_may_run_it_patience_comes_to_its_end() -> None:
     world.run(NOBODY_WAIT_S + 2 * RUNNER_SILENCE_S)
     assert isinstance(world[asker].notices[APPLE][-1], Failed)
     assert runs(world) > 1
+
+
+def test_who_avoids_a_runner_is_not_told_the_old_plan_again() -> None:
+    """The leader still knows the group, whose shared steps take their time."""
+    world = LittleWorld("ann", "bob", "cid", "dan", "eve", engineless=("ann", "bob"))
+    leader = world.elect()
+    asker, runner = parted(leader, world)
+    other = next(NodeId(name) for name in ("cid", "dan", "eve") if name not in (leader, runner))
+
+    def drafts(order: MakePlan) -> tuple[Draft, ...]:
+        able = {
+            request.id: next(node for node in (runner, other) if node not in request.avoid)
+            for request in order.requests
+        }
+        leaves = {request.id: 5 for request in order.requests}
+        slow = msgspec.structs.replace(FORECAST, seconds=300.0, step_seconds=20.0)
+        return (draft(order, leaves, leader, runners=tuple(able.items()), forecast=slow),)
+
+    world.drafts = drafts
+    world[leader].step_ticks = 180
+    for name in ("apple", "lemon"):
+        world.ask(asker, picture_request(name, asker))
+    world.run(4 * NOBODY_WAIT_S)
+    assert isinstance(world[asker].notices[APPLE][-1], Finished)
+
+
+def test_the_wait_for_a_group_takes_nothing_off_the_wait_for_a_runner() -> None:
+    world = LittleWorld("ann", "bob", "cid", "dan", engineless=("ann", "bob"))
+    asker, _ = parted(world.elect(), world)
+    together = {"group_name": "fruit", "group_size": 2, "wait_ms": round(NOBODY_WAIT_S * 1000) + 10_000}
+    world.ask(asker, picture_request("apple", asker, **together))
+    world.run(NOBODY_WAIT_S + 10.0 + RUNNER_SILENCE_S + 10.0)
+    assert isinstance(world[asker].notices[APPLE][-1], Finished)
+
+
+def test_a_runner_that_was_heard_is_known_in_the_next_attempt() -> None:
+    world = LittleWorld("ann", "bob", "cid", "dan", engineless=("ann", "bob"))
+    leader = world.elect()
+    asker = next(NodeId(name) for name in ("ann", "bob") if name != leader)
+    origin = world[asker].node._origin
+    world.ask(asker, picture_request("apple", asker, shared=None))
+    world.run_until(lambda: plans(world, asker) > 0)
+    plan, runner, term = origin._open[APPLE].plan, origin._open[APPLE].runner, world[leader].node.term
+    assert plan is not None and runner is not None
+    asked_s, waited_s = world.now_s, round(NOBODY_WAIT_S)
+    for second in range(1, waited_s):
+        origin.ticked(leader, term, False, asked_s + second)
+        origin.progressed(runner, LocalProgress(request=APPLE, step=1, total=11), asked_s + second)
+    again = msgspec.structs.replace(plan, attempt=Attempt(plan.attempt.term, plan.attempt.number + 1))
+    origin.told(again, frozenset(), asked_s + waited_s)
+    for second in range(waited_s, waited_s + round(RUNNER_SILENCE_S) + 3):
+        said = origin.ticked(leader, term, False, asked_s + second)
+        assert not any(isinstance(act, Tell) and isinstance(act.notice, Failed) for act in said)
+    assert origin._open[APPLE].plan is None and not origin._open[APPLE].avoid
+
+
+def test_while_an_older_picture_travels_its_runner_speaks_of_the_newer_run() -> None:
+    world = LittleWorld("ann", "bob", "cid", engineless=("ann",))
+    world.elect()
+    world.drafts = lambda order: (draft(order, {APPLE: 0}, runners=((APPLE, NodeId("bob")),)),)
+    mute = False
+    world.loses = lambda sender, to, message: (
+        isinstance(message, Chunk) or (mute and isinstance(message, LocalProgress))
+    )
+    world["bob"].step_ticks = 10
+    world.ask("ann", picture_request("apple", "ann", shared=None))
+    world.run_until(lambda: bool(world["bob"].node._handoffs._giving))
+    mute = True
+    world.run(RUNNER_SILENCE_S + 1.0)
+    mute = False
+    seen = len(world["ann"].notices[APPLE])
+    world.run(8.0)
+    steps = [notice.step for notice in world["ann"].notices[APPLE][seen:] if isinstance(notice, LocalStep)]
+    assert steps and steps == sorted(steps), "one run, told from its beginning"
 
 
 def test_sleep_is_no_waiting() -> None:

@@ -15,7 +15,7 @@ from peerd_protocol.coordination.rescues import Rescues
 from peerd_protocol.events import Planned
 from peerd_protocol.ids import NodeId, RequestId, Term
 from peerd_protocol.messages import Answer, Bereft, GroupEnded, RequestFailed, StandsBy
-from peerd_protocol.plan import GROUP_MEMBERS_MAX, CacheEntry, Request
+from peerd_protocol.plan import CacheEntry, Request
 from peerd_protocol.profile import Profile
 
 GATHER_S = 0.15
@@ -23,8 +23,6 @@ GATHER_S = 0.15
 WAIT_S_MAX = 600.0
 OPEN_MAX = 256
 """Requests in hand; what comes beyond is announced again by its origin."""
-ORIGIN_OPEN_MAX = GROUP_MEMBERS_MAX
-"""Of one origin: the largest group may be its own, and nobody keeps all others from being planned."""
 
 
 @dataclass(slots=True)
@@ -55,10 +53,10 @@ class Leader:
         if request.origin != sender:
             return []
         runner = self._offers.runner_of(request.id)
-        if runner in living:
+        if runner in living and runner not in request.avoid:
             return self._offers.repeat(request.id)
         if runner is not None:
-            self._offers.remove(request.id)  # its runner is gone: have it planned again
+            self._offers.remove(request.id)  # its runner is gone, or out of earshot there: have it planned again
         if self._is_waiting(request.id) or self._is_full_for(sender):
             return []
         waits = bool(request.group_name and request.wait_ms)  # one planned before has waited for its group already
@@ -140,6 +138,10 @@ class Leader:
         return any(request in waiting for waiting in self._waiting())
 
     def _is_full_for(self, origin: NodeId) -> bool:
-        """Whether no more requests are taken in, at all or of this origin."""
+        """Whether no more requests are taken in of this origin: each may have as many as there are places left.
+
+        One alone gets half of all, and however many ask without end, somebody new still finds a place (the dynamic
+        thresholds of Choudhury and Hahne, IEEE/ACM ToN 1998).
+        """
         waiting = [request.origin for each in self._waiting() for request in each.values()]
-        return len(waiting) >= OPEN_MAX or waiting.count(origin) >= ORIGIN_OPEN_MAX
+        return waiting.count(origin) >= OPEN_MAX - len(waiting)

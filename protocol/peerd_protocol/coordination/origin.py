@@ -160,10 +160,11 @@ class Origin:
                 continue
             if entry.delivering or (entry.plan is not None and plan.attempt <= entry.plan.attempt):
                 continue
-            entry.plan, entry.runner, entry.heard_s, entry.heard = plan, assignment.runner, now_s, False
+            entry.heard = entry.heard and entry.runner == assignment.runner
+            entry.plan, entry.runner, entry.heard_s = plan, assignment.runner, now_s
             entry.planned_s = now_s - entry.asked_s
             entry.seeds[plan.attempt] = assignment.call.seed
-            actions += self._waited(entry)
+            actions += self._waited(entry, now_s)
             notice = PlanMade(
                 executor=plan.executor,
                 runner=assignment.runner,
@@ -181,10 +182,11 @@ class Origin:
         return actions
 
     @staticmethod
-    def _waited(entry: _Open) -> list[Action]:
+    def _waited(entry: _Open, now_s: float) -> list[Action]:
         """Its group is over for it: should it have to be planned again, also in the next life, it waits for nobody."""
         if not entry.request.wait_ms:
             return []
+        entry.open_s = min(now_s, entry.open_s + entry.request.wait_ms / 1000)  # so long it waited for company
         entry.request = msgspec.structs.replace(entry.request, wait_ms=0)
         return [Remember(PREFIX + entry.request.id, msgspec.json.encode(entry.request))]
 
@@ -272,7 +274,7 @@ class Origin:
         self._plan_anew(entry, now_s)
         if runner is not None and not heard and not entry.delivering:
             entry.open_s = open_s
-            entry.avoid = (*entry.avoid, runner)[-AVOIDED_MAX:]
+            entry.avoid = (*(node for node in entry.avoid if node != runner), runner)[-AVOIDED_MAX:]
 
     @staticmethod
     def _plan_anew(entry: _Open, now_s: float) -> None:

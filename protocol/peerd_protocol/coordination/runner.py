@@ -211,7 +211,8 @@ class Runner:
 
         So it does while its picture travels: over a slow link that takes longer than all the steps.
         """
-        lent = [*self._parts.values(), *self._giving.values()]
+        given = (part for part in self._giving.values() if part.assignment.request not in self._parts)
+        lent = [*self._parts.values(), *given]
         due = [part for part in lent if part.assignment.origin != self._me and now_s >= part.beat_s]
         for part in due:
             part.beat_s = now_s + self._interval_s
