@@ -16,21 +16,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from peerd.api.address import private_folder
 from peerd.api.app import make_app
 from peerd.api.desk import Desk
 from peerd.api.guard import Guard
+from peerd.api.wire import Trouble
 from peerd_protocol.errors import LocalError
 
 CONNECTIONS_MAX = 128
 SHUTDOWN_S = 1
 """How long calls under way may take to end after the streams were told to."""
+CONNECTIONS_A_PERSON_MAX = 32
+"""Of one user on a group's socket: more pictures than anybody follows at once, and a quarter of what all may hold."""
 HEAD_S_MAX = 10.0
-"""Who connects over TCP and asks nothing for so long is cut off; any user of this device may connect."""
+"""Who connects and asks nothing for so long is cut off, or who leaves off in the middle of asking. An answer, and a
+story that is followed, may last as long as they like."""
 GROUPS_MAX = 256
 """Groups of one caller that are looked at; the socket module reads no more than a kilobyte."""
 _SILENT = logging.CRITICAL + 1
@@ -38,6 +43,14 @@ _SO_PEERCRED: int | None = getattr(socket, "SO_PEERCRED", None)
 _SO_PEERGROUPS = 59  # <asm-generic/socket.h>; Python does not name it
 _CREDENTIALS = struct.Struct("3i")
 _GROUP = struct.Struct("I")
+_TOO_MANY_SAID = msgspec.json.encode(
+    Trouble(error=f"You hold {CONNECTIONS_A_PERSON_MAX} connections to this daemon, the most for one person; end some.")
+)
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    + f"Content-Length: {len(_TOO_MANY_SAID)}\r\n\r\n".encode()
+    + _TOO_MANY_SAID
+)
 
 
 class ApiServer:
@@ -95,7 +108,7 @@ async def serve_tcp(desk: Desk, host: str, port: int, token: str, hosts: Iterabl
         ) from error
     listener.setblocking(False)
     bound = int(listener.getsockname()[1])
-    config = _config(Guard(make_app(desk, closing), token, bound, hosts), _Patient)
+    config = _config(Guard(make_app(desk, closing), token, bound, hosts), _Bounded)
     served = ApiServer(_Server(config), listener, None, closing, bound)
     await asyncio.sleep(0)
     return served
@@ -134,32 +147,54 @@ class _Server(Server):
         await self.stop.wait()
 
 
-class _Checked(H11Protocol):
-    """HTTP for this user, root and one group: the socket's mode says so too, but a mode can be changed by mistake."""
+class _Bounded(H11Protocol):
+    """HTTP for callers that are bounded in number, and in how long each may say nothing before it is answered."""
 
-    def __init__(self, *arguments: Any, group: int | None, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._group = group
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        peer = transport.get_extra_info("socket")
-        if _peer_uid(peer) not in (0, os.geteuid()) and self._group not in _peer_groups(peer):
-            transport.abort()
-
-
-class _Patient(H11Protocol):
-    """HTTP for strangers of this device: bounded in number, and in how long each may say nothing."""
+    _owed: RequestResponseCycle | None = None
+    _owes: bool = True
+    _look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
             transport.abort()
-        self.loop.call_later(HEAD_S_MAX, self._give_up)
+        self._look = self.loop.call_later(HEAD_S_MAX, self._look_at_patience)
 
-    def _give_up(self) -> None:
-        if self.cycle is None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._look is not None:
+            self._look.cancel()
+
+    def _look_at_patience(self) -> None:
+        """Whoever owed the same question at the last look, or at the beginning, has had its time."""
+        owes = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        if owes and self._owes and self.cycle is self._owed:
             self.transport.abort()
+            return
+        self._owes, self._owed = owes, self.cycle
+        self._look = self.loop.call_later(HEAD_S_MAX, self._look_at_patience)
+
+
+class _Checked(_Bounded):
+    """HTTP for this user, root and one group: the socket's mode says so too, but a mode can be changed by mistake."""
+
+    def __init__(self, *arguments: Any, group: int | None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._group = group
+        self._uid = -1
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        peer = transport.get_extra_info("socket")
+        self._uid = _peer_uid(peer)
+        if self._uid not in (0, os.geteuid()) and self._group not in _peer_groups(peer):
+            transport.abort()
+        elif self._group is not None and self._held_by_this_person() > CONNECTIONS_A_PERSON_MAX:
+            transport.write(_TOO_MANY)
+            transport.close()
+
+    def _held_by_this_person(self) -> int:
+        return sum(isinstance(other, _Checked) and other._uid == self._uid for other in self.connections)
 
 
 def _peer_uid(peer: socket.socket) -> int:
@@ -168,13 +203,26 @@ def _peer_uid(peer: socket.socket) -> int:
 
 
 def _peer_groups(peer: socket.socket) -> set[int]:
-    """The groups of whoever is at the other end, as far as the kernel tells them."""
+    """The groups of whoever is at the other end, as the kernel tells them, else as this system's files name them."""
     if _SO_PEERCRED is None:
         return set()
-    with suppress(OSError):  # of more groups than fit, or on an older kernel, the first one is told alone
+    _, uid, first = _credentials(peer)
+    try:
         told = peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, GROUPS_MAX * _GROUP.size)
-        return {_credentials(peer)[2], *(group for (group,) in _GROUP.iter_unpack(told))}
-    return {_credentials(peer)[2]}
+    except OSError:  # an older kernel than 4.13, or more groups than fit
+        return {first, *_groups_on_file(uid)}
+    return {first, *(group for (group,) in _GROUP.iter_unpack(told))}
+
+
+def _groups_on_file(uid: int) -> set[int]:
+    """What a login of this user would give it; nothing for one that is not on file."""
+    import pwd  # only where the kernel can't say
+
+    try:
+        user = pwd.getpwuid(uid)
+        return set(os.getgrouplist(user.pw_name, user.pw_gid))
+    except (KeyError, OSError):
+        return set()
 
 
 def _credentials(peer: socket.socket) -> tuple[int, int, int]:
