@@ -8,7 +8,7 @@ import http.client
 import os
 import socket
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -145,7 +145,8 @@ class Client:
     def _ask(self, connection: "_Connection", method: str, path: str, body: object) -> http.client.HTTPResponse:
         payload = None if body is None else msgspec.json.encode(body)
         try:
-            connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+            with suppress(BrokenPipeError):  # a daemon that refuses whoever calls has answered before it was asked
+                connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise self._gone(error) from error

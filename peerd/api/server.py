@@ -6,6 +6,7 @@ here: routes, signals (they are the daemon's), or log lines of uvicorn.
 """
 
 import asyncio
+import ipaddress
 import logging
 import os
 import socket
@@ -85,20 +86,23 @@ class ApiServer:
 async def serve(desk: Desk, socket_path: Path, group: int | None = None) -> ApiServer:
     """Listen on `socket_path` (mode 0600) and answer from `desk`. LocalError: another daemon listens there.
 
-    With the number of a `group` its members may ask too (mode 0660), but for what they would have us write elsewhere.
+    With the number of a `group` its members may ask too (mode 0660): for pictures, and for nothing that is its owner's.
     """
     closing = asyncio.Event()
     if group is not None:
         socket_path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     listener = _listen(socket_path, group)
-    app = make_app(desk, closing, writes=group is None)
+    app = make_app(desk, closing, for_owner=group is None)
     served = ApiServer(_Server(_config(app, partial(_Checked, group=group))), listener, socket_path, closing)
     await asyncio.sleep(0)  # the socket listens already; this lets uvicorn take it up before the caller goes on
     return served
 
 
 async def serve_tcp(desk: Desk, host: str, port: int, token: str, hosts: Iterable[str] = ()) -> ApiServer:
-    """The same over TCP, for whoever holds the token. LocalError: the port is taken, or the address is not ours."""
+    """The same over TCP, for whoever holds the token. LocalError: the port is taken, or the address is not ours.
+
+    On loopback that is this device's user, who may name files here; whoever is somewhere else fetches pictures.
+    """
     closing = asyncio.Event()
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -108,10 +112,15 @@ async def serve_tcp(desk: Desk, host: str, port: int, token: str, hosts: Iterabl
         ) from error
     listener.setblocking(False)
     bound = int(listener.getsockname()[1])
-    config = _config(Guard(make_app(desk, closing), token, bound, hosts), _Bounded)
+    app = make_app(desk, closing, writes=_is_loopback(listener.getsockname()[0]))
+    config = _config(Guard(app, token, bound, hosts), _Bounded)
     served = ApiServer(_Server(config), listener, None, closing, bound)
     await asyncio.sleep(0)
     return served
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _config(app: ASGIApp, protocol: Callable[..., H11Protocol]) -> Config:

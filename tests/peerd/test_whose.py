@@ -64,7 +64,15 @@ def test_all_else_is_asked_there_too(device: Device) -> None:
     _, say = device
     assert json.loads(say("status", "--json").stdout)["name"] == "ada"
     assert json.loads(say("plan", "apple on table", "--json").stdout)["denoiser_calls"] == 29
-    assert say("cache").returncode == 0
+
+
+def test_what_is_the_owners_is_refused_in_a_sentence_that_says_who_may(device: Device) -> None:
+    desk, say = device
+    for words in (("invite", "--yes"), ("cache",), ("cache", "clear"), ("revoke", "bob", "--yes"), ("leave", "--yes")):
+        done = say(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), words
+        assert "ask as the daemon's own user" in done.stderr
+    assert desk.kept and not desk.left
 
 
 def test_a_home_that_was_named_is_meant(device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
