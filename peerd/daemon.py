@@ -187,7 +187,8 @@ async def _composed(
         board = NoticeBoard()
         for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
             board.open_page(request)
-        outbox = Outbox(store, registry, home / "pictures")
+        pictures = home / "pictures"
+        outbox = Outbox(store, registry, pictures)
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
         runtime.post(CacheChanged(cache.entries()))
 
@@ -256,6 +257,7 @@ async def _composed(
             works=works,
             board=board,
             outbox=outbox,
+            pictures=pictures,
             cached=cache,
             settings=settings.planning,
             allowance=allowance,

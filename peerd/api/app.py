@@ -76,6 +76,13 @@ class Api:
         except LocalError as error:
             raise HTTPException(404, str(error)) from error
 
+    async def discard(self, request: Request) -> Response:
+        try:
+            await self._desk.discard(_request_id(request))
+        except LocalError as error:
+            raise HTTPException(404, str(error)) from error
+        return Response(status_code=204)
+
     async def cancel(self, request: Request) -> Response:
         try:
             await self._desk.cancel(_request_id(request))
@@ -143,6 +150,7 @@ def make_app(desk: Desk, closing: asyncio.Event, *, for_owner: bool = True, writ
             _route("/v1/requests", api.submit, "POST"),
             _route("/v1/requests/{id}/events", api.events, "GET"),
             _route("/v1/requests/{id}/picture", api.picture, "GET"),
+            _route("/v1/requests/{id}/picture", api.discard, "DELETE"),
             _route("/v1/requests/{id}", api.cancel, "DELETE"),
             _route("/v1/plan", api.plan, "POST"),
             _route("/v1/cluster", api.cluster, "GET"),

@@ -77,6 +77,10 @@ class Client:
         """The PNG of a finished request."""
         return self._call("GET", f"/v1/requests/{quote(request, safe='')}/picture")
 
+    def discard(self, request: RequestId) -> None:
+        """Have the daemon remove its own copy of a picture that has been fetched."""
+        self._call("DELETE", f"/v1/requests/{quote(request, safe='')}/picture")
+
     def cancel(self, request: RequestId) -> None:
         self._call("DELETE", f"/v1/requests/{quote(request, safe='')}", timeout_s=5.0)
 

@@ -15,7 +15,8 @@ from peerd import config
 from peerd.api.address import socket_path
 from peerd.api.client import Client
 from peerd.api.desk import Wish
-from peerd_protocol.errors import LocalError
+from peerd.commands.output import notes
+from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.ids import RequestId
 from peerd_protocol.notices import AnyNotice, Finished
 
@@ -49,12 +50,19 @@ def fetched(client: Client, wish: Wish) -> tuple[Wish, Path | None]:
 def brought(
     notices: Generator[AnyNotice, None, None], client: Client, request: RequestId, out: Path, *, overwrite: bool
 ) -> Generator[AnyNotice, None, None]:
-    """The same notices, but that the last one names our copy of the picture."""
+    """The same notices, but that the last one names our copy of the picture, and the daemon keeps none.
+
+    What lies in the folder of a daemon that works for many lies there in the clear, with its prompt.
+    """
     for notice in notices:
         if isinstance(notice, Finished):
             from peerd.pictures import write_file  # only here: most people have a daemon of their own
 
             path = write_file(out, client.picture(request), overwrite=overwrite)
+            try:
+                client.discard(request)
+            except PeerdError as error:
+                notes().print(f"The daemon still has its copy of the picture: {error}", soft_wrap=True)
             notice = msgspec.structs.replace(notice, path=str(path))
         yield notice
 

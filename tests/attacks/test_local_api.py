@@ -256,7 +256,7 @@ async def test_nobody_of_a_group_has_the_daemon_write_with_its_own_rights(tmp_pa
     assert not desk.wishes
     request = await asyncio.to_thread(client.submit, Wish(prompt="apple on table"))
     assert await asyncio.to_thread(client.picture, request) == PNG
-    with pytest.raises(LocalError, match="no request"):
+    with pytest.raises(LocalError, match="no picture"):
         await asyncio.to_thread(client.picture, RequestId("another"))
     await served.close()
 

@@ -37,8 +37,17 @@ def test_a_picture_comes_to_whoever_asked(device: Device) -> None:
     told = json.loads(say("generate", "Apple on table!", "--json").stdout)
     assert told["path"] == str(Path.cwd() / "apple-on-table.png")
     assert Path(told["path"]).read_bytes() == PNG
-    (wish,) = desk.wishes.values()
+    ((request, wish),) = desk.wishes.items()
     assert wish.out is None, "the daemon writes for nobody"
+    assert desk.discarded == [request], "and what it wrote for itself is gone once it was fetched"
+
+
+def test_a_copy_that_the_daemon_keeps_is_told_and_takes_no_picture_from_anybody(device: Device) -> None:
+    desk, say = device
+    desk.discards = False
+    done = say("generate", "apple on table", "--json")
+    assert done.returncode == 0 and Path(json.loads(done.stdout)["path"]).read_bytes() == PNG
+    assert done.stderr.startswith("The daemon still has its copy of the picture: ")
 
 
 def test_a_named_file_is_written_over_and_one_that_nobody_named_is_kept(device: Device) -> None:
