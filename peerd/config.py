@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from peerd import paths
 from peerd.device.power import PowerSettings
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.errors import LocalError
@@ -106,10 +107,13 @@ class Config(_Table, frozen=True):
 
 
 def home() -> Path:
-    """This node's folder: PEERD_HOME, else the platform's place for a user's data. It may not exist yet."""
+    """This node's folder: PEERD_HOME, else the platform's place for a user's data. It may not exist yet.
+
+    LocalError if PEERD_HOME means no path.
+    """
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return paths.whole(chosen)
     import platformdirs  # only here: the demo and the tests always set PEERD_HOME
 
     return Path(platformdirs.user_data_dir("peerd", appauthor=False))

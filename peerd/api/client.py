@@ -60,6 +60,8 @@ class Client:
         self.home = home
         self.own = path is None
         self._path = path or socket_path(home)
+        self._place = f"at {home}" if path is None else f"of this device, at {path},"
+        """How a sentence names the daemon."""
 
     def view(self, timeout_s: float = CALL_S_MAX) -> NodeView:
         return msgspec.json.decode(self._call("GET", "/v1/cluster", timeout_s=timeout_s), type=NodeView)
@@ -135,7 +137,7 @@ class Client:
             connection.connect()
         except (FileNotFoundError, ConnectionRefusedError) as error:
             connection.close()
-            raise NoDaemon(f"No daemon runs on this home ({self.home}); start one with `peerd up`.") from error
+            raise NoDaemon(self._nobody()) from error
         except PermissionError as error:
             connection.close()
             raise NoDaemon(
@@ -170,12 +172,21 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise self._gone(error) from error
         if line and not line.endswith(b"\n"):
-            raise DaemonGone(f"The daemon at {self.home} broke off in the middle of an answer; its log may say why.")
+            raise DaemonGone(f"The daemon {self._place} broke off in the middle of an answer; its log may say why.")
         return line
 
     def _gone(self, error: BaseException) -> DaemonGone:
         what = "does not answer" if isinstance(error, TimeoutError) else "stopped in the middle of this call"
-        return DaemonGone(f"The daemon at {self.home} {what}; look at its log, then start it again with `peerd up`.")
+        again = "start it again with `peerd up`" if self.own else "have its owner start it again"
+        return DaemonGone(f"The daemon {self._place} {what}; look at its log, then {again}.")
+
+    def _nobody(self) -> str:
+        if self.own:
+            return f"No daemon runs on this home ({self.home}); start one with `peerd up`."
+        return (
+            f"The daemon of this device does not run: nobody listens at {self._path}; have its owner start it, or "
+            "start one of your own with `peerd up`."
+        )
 
 
 class _Connection(http.client.HTTPConnection):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from peerd import config
-from peerd.api.address import socket_path
+from peerd import config, paths
+from peerd.api.address import is_listened_to, socket_path
 from peerd.api.client import Client
 from peerd.api.desk import Wish
 from peerd.commands.output import notes
@@ -25,9 +25,12 @@ NAME_CHARS_MAX = 40
 
 def daemon() -> Client:
     """The one at this person's home. Who named no home and has no daemon there is served by the device's, if it has
-    one."""
+    one.
+
+    A socket that nobody listens to is no daemon: a power cut leaves one behind.
+    """
     home, shared = config.home(), config.device_socket()
-    if config.HOME_VARIABLE in os.environ or socket_path(home).exists() or not shared.exists():
+    if config.HOME_VARIABLE in os.environ or not paths.is_there(shared) or is_listened_to(socket_path(home)):
         return Client(home)
     return Client(home, shared)
 
@@ -39,11 +42,10 @@ def fetched(client: Client, wish: Wish) -> tuple[Wish, Path | None]:
     """
     if client.own:
         return wish, None
-    out = Path(wish.out) if wish.out is not None else Path.cwd() / _name(wish.prompt)
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+    out = paths.whole(wish.out if wish.out is not None else _name(wish.prompt))
+    paths.check_place(out)
+    if not os.access(out.parent, os.W_OK):
         raise LocalError(f"No picture can be written to {out.parent}; name another place with --out.")
-    if out.is_dir():
-        raise LocalError(f"{out} is a folder; name a file to write the picture to.")
     return msgspec.structs.replace(wish, out=None), out
 
 
