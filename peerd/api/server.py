@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,11 +23,12 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from peerd.api.address import private_folder
+from peerd.api.address import is_listened_to, private_folder
 from peerd.api.app import make_app
 from peerd.api.desk import Desk
 from peerd.api.guard import Guard
 from peerd.api.wire import Trouble
+from peerd.paths import is_there
 from peerd_protocol.errors import LocalError
 
 CONNECTIONS_MAX = 128
@@ -89,8 +91,6 @@ async def serve(desk: Desk, socket_path: Path, group: int | None = None) -> ApiS
     With the number of a `group` its members may ask too (mode 0660): for pictures, and for nothing that is its owner's.
     """
     closing = asyncio.Event()
-    if group is not None:
-        socket_path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     listener = _listen(socket_path, group)
     app = make_app(desk, closing, for_owner=group is None)
     served = ApiServer(_Server(_config(app, partial(_Checked, group=group))), listener, socket_path, closing)
@@ -106,10 +106,9 @@ async def serve_tcp(desk: Desk, host: str, port: int, token: str, hosts: Iterabl
     closing = asyncio.Event()
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise LocalError(
-            f"The API can't listen at {host}:{port}: {error.strerror}; see [api] in config.toml."
-        ) from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host can be written so
+        reason = getattr(error, "strerror", None) or error
+        raise LocalError(f"The API can't listen at {host}:{port}: {reason}; see [api] in config.toml.") from error
     listener.setblocking(False)
     bound = int(listener.getsockname()[1])
     app = make_app(desk, closing, writes=_is_loopback(listener.getsockname()[0]))
@@ -241,33 +240,55 @@ def _credentials(peer: socket.socket) -> tuple[int, int, int]:
 
 
 def _listen(path: Path, group: int | None) -> socket.socket:
-    private_folder(path)
-    if path.exists() and _answers(path):
-        raise LocalError(f"Another daemon answers at {path}; stop it first, or use another PEERD_HOME.")
-    path.unlink(missing_ok=True)  # what a daemon that was killed left behind
+    with _told(path, group):
+        if group is not None:
+            _public_folder(path.parent)
+        private_folder(path)
+        _clear(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        mask = os.umask(0o177)  # between bind and chmod anybody could connect
-        try:
-            listener.bind(os.fspath(path))
-        finally:
-            os.umask(mask)
-        if group is not None:
-            os.chown(path, -1, group)
-            path.chmod(0o660)
-        listener.listen(CONNECTIONS_MAX)
-        listener.setblocking(False)
-    except OSError as error:
+        with _told(path, group):
+            mask = os.umask(0o177)  # between bind and chmod anybody could connect
+            try:
+                listener.bind(os.fspath(path))
+            finally:
+                os.umask(mask)
+            if group is not None:
+                os.chown(path, -1, group)
+                path.chmod(0o660)
+            listener.listen(CONNECTIONS_MAX)
+            listener.setblocking(False)
+    except LocalError:
         listener.close()
-        raise LocalError(f"The API can't listen at {path}: {error.strerror or error}.") from error
+        raise
     return listener
 
 
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(os.fspath(path))
-        except OSError:
-            return False
-        return True
+@contextmanager
+def _told(path: Path, group: int | None) -> Iterator[None]:
+    """Whatever the system refuses here is one sentence about this socket."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in a path of the settings
+        reason = getattr(error, "strerror", None) or error
+        remedy = "set PEERD_HOME to another folder" if group is None else "see [api] in config.toml"
+        raise LocalError(f"The API can't listen at {path}: {reason}; {remedy}.") from error
+
+
+def _public_folder(folder: Path) -> None:
+    """Make it, and those above that are missing, such that a group can reach what is in it, whatever the umask."""
+    if not is_there(folder):
+        _public_folder(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
+def _clear(path: Path) -> None:
+    """Make room for our socket: only one that nobody listens to is removed, and never another kind of file."""
+    if not os.path.lexists(path):
+        return
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise LocalError(f"The API can't listen at {path}: it is no socket; move it away, or name another place.")
+    if is_listened_to(path):
+        raise LocalError(f"Another daemon answers at {path}; stop it first, or use another PEERD_HOME.")
+    path.unlink(missing_ok=True)  # what a daemon that was killed left behind
