@@ -37,7 +37,7 @@ def daemon(tmp_path: Path) -> Iterator[ScriptedDesk]:
 def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "peerd", *words],
-        env=_environment(home),
+        env=environment(home),
         cwd=home,
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
@@ -52,7 +52,7 @@ def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.Comp
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
     """`peerd` with these words, on a home where no daemon runs."""
     monkeypatch.chdir(tmp_path)
-    for name, value in _environment(tmp_path).items():
+    for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     return saying(monkeypatch, capsys)
 
@@ -60,14 +60,14 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def begin(home: Path, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "peerd", *words],
-        env=_environment(home),
+        env=environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PEERD_HOME": str(home),
@@ -333,7 +333,7 @@ def test_a_guest_is_invited_as_one(daemon: ScriptedDesk, tmp_path: Path) -> None
     assert "Somebody tried to join with a wrong token (1 of 3)." in told
 
 
-def test_a_token_may_come_from_a_file_or_the_environment(
+def test_a_token_may_come_from_a_file_or_theenvironment(
     daemon: ScriptedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "token"
@@ -389,6 +389,6 @@ def test_help_is_quick_and_no_command_of_a_person_loads_the_heavy_libraries(
         "sys.exit(str(found or ''))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], env=_environment(tmp_path), capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], env=environment(tmp_path), capture_output=True, text=True, check=False
     )
     assert done.stderr.strip() == ""
