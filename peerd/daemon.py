@@ -49,11 +49,12 @@ from peerd.network.roster import Roster
 from peerd.network.transport import Transport
 from peerd.noticeboard import NoticeBoard
 from peerd.outbox import Outbox
+from peerd.pictures import sweep
 from peerd.planning.allowance import Allowance
 from peerd.receipt_log import ReceiptLog
 from peerd.receipts import Receipts
 from peerd.reception import Reception
-from peerd.runtime import Runtime, boot_time_s, looked_after
+from peerd.runtime import BUG, Runtime, boot_time_s, looked_after
 from peerd.sealing import Seal
 from peerd.store import Store
 from peerd.works import Works
@@ -147,6 +148,7 @@ async def _composed(
         identity = Identity.load_or_make(home)
         roster = Roster.load_or_found(home, identity, name)
         registry = Registry(home, usual=settings.node.model, shelf=store)
+        closing.callback(registry.stop)
         model = await asyncio.to_thread(registry.find, registry.usual)
         calibrated = Calibrated(home, registry)
         allowance = Allowance(calibrated)
@@ -192,7 +194,9 @@ async def _composed(
         for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
             board.open_page(request)
         pictures = home / "pictures"
+        await asyncio.to_thread(sweep, pictures)  # this daemon alone writes there, and not yet
         outbox = Outbox(store, registry, pictures)
+        outbox.forget_ended(recalled)
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
         runtime.post(CacheChanged(cache.entries()))
 
@@ -279,13 +283,15 @@ async def _composed(
             closing.push_async_callback(over_tcp.close)
         recalling = asyncio.to_thread(registry.recall)
         beside = {
-            "looking at the device": _pulse(runtime, profile),
+            "looking at the device": _pulse(runtime.post, profile),
+            "looking at model folders": _look_around(registry),
             "measuring the device": _measure_once(engine, paces, usual, profile),
             "recalling model folders": recalling,
             "writing receipts": receipts.run(),
         }
         for name_of, task in beside.items():
             closing.push_async_callback(_end, looked_after(asyncio.create_task(task, name=name_of)))
+        closing.callback(registry.stop)  # here too, to be the first to hear: what is closed next waits for who reads
         on_ready(Ready(name, identity.node, tuple(transport.endpoints), home, socket_path(home)))
         sd_notify.ready(f"{name}, {transport.endpoints[0]}")
         yield runtime, hands
@@ -315,14 +321,30 @@ def _receipt_log(home: Path, identity: Identity, store: Store) -> ReceiptLog:
     return ReceiptLog(home, identity.device_key, head=store.recall().get(key, b""), remember=remember)
 
 
-async def _pulse(runtime: Runtime, profile: Callable[[], Profile]) -> None:
-    """Look at the device once a second, and tell the service manager that the loop still turns."""
+async def _pulse(post: Callable[[Profiled], None], profile: Callable[[], Profile]) -> None:
+    """Look at the device once a second, and tell the service manager that the loop still turns.
+
+    A look that fails is told once for each kind of failure, and the next one may go well again: the loop turns on.
+    """
     watchdog_s = sd_notify.watchdog_interval_s()
+    told: set[type[Exception]] = set()
     while True:
-        runtime.post(Profiled(profile()))
+        try:
+            post(Profiled(profile()))
+        except Exception as error:
+            if type(error) not in told:
+                told.add(type(error))
+                log.error("looking at the device failed by %s; please report it with what follows", BUG, exc_info=error)
         if watchdog_s is not None:
             sd_notify.alive()
         await asyncio.sleep(min(PROFILE_S, watchdog_s or PROFILE_S))
+
+
+async def _look_around(registry: Registry) -> None:
+    """Once a second too, but beside the pulse: a share that does not answer holds up this look, and no heartbeat."""
+    while True:
+        await asyncio.to_thread(registry.look_around)
+        await asyncio.sleep(PROFILE_S)
 
 
 async def _measure_once(engine: Engine, paces: Paces, usual: Call, profile: Callable[[], Profile]) -> None:

@@ -4,16 +4,25 @@ Here lives the way from a packed picture to a file and a result on record. Never
 of results (`store`), or the steps that made the picture.
 """
 
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from peerd import pictures
 from peerd.models.registry import Registry
+from peerd.network.secret_files import sync_folder
+from peerd.state_file import BUSY_S
 from peerd.store import Outcome, Result, Store
 from peerd_protocol.actions import Deliver, Forget, Remember
 from peerd_protocol.coordination.leader import GATHER_S
+from peerd_protocol.coordination.origin import requests_in
+from peerd_protocol.errors import LocalError
 from peerd_protocol.events import Delivered
 from peerd_protocol.ids import RequestId
 from peerd_protocol.plan import GroupPlan
+
+log = logging.getLogger("peerd.outbox")
 
 PREFIX = "out/"
 WORDS_IN_NAME_CHARS_MAX = 40
@@ -36,6 +45,20 @@ class Outbox:
         """The request ended without a picture."""
         self._store.write([Forget(PREFIX + request)])
 
+    def forget_ended(self, recalled: Mapping[str, bytes]) -> None:
+        """At the start: what an earlier life, cut off between two writes, left of requests that are not open.
+
+        A disk that is full now keeps it for the next start.
+        """
+        opened = {PREFIX + request for request in requests_in(recalled)}
+        ended = [Forget(key) for key in recalled if key.startswith(PREFIX) and key not in opened]
+        if not ended:
+            return
+        try:
+            self._store.write(ended)
+        except LocalError as error:
+            log.warning("what is left of %d requests that ended is not forgotten: %s", len(ended), error)
+
     def deliver(self, action: Deliver) -> Delivered:
         """Write the picture and its record. What is on record already stays: a request has one visible result."""
         request = action.request
@@ -44,7 +67,7 @@ class Outbox:
             known = self._store.commit(self._write(action))
             if action.plan is not None:
                 self._store.turned_out(self._outcome(action, action.plan, known.denoiser_calls))
-        self.forget(request.id)
+        self._store.write([Forget(PREFIX + request.id)], BUSY_S)  # a thread can wait, and the picture is there
         return Delivered(request.id, known.path, known.pixels_sha256, known.denoiser_calls, known.exact)
 
     def outcomes(self, last: int) -> list[Outcome]:
@@ -92,9 +115,12 @@ class Outbox:
             exact=picture.exact,
         )
         call = pictures.with_seed(request.call, picture.seed)
-        written = pictures.write_png(
-            path, picture, call, provenance, model=self._registry.name_of(call.model), overwrite=bool(wanted)
-        )
+        # A crash may have come between this request's picture and its record: then that file is written anew.
+        overwrite = bool(wanted) or pictures.request_in(path) == request.id
+        model = self._registry.name_of(call.model)
+        written = pictures.write_png(path, picture, call, provenance, model=model, overwrite=overwrite)
+        with suppress(OSError):  # some file systems sync no folder; the picture is written all the same
+            sync_folder(written.parent)
         return Result(
             request=request.id,
             path=str(written),

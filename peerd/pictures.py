@@ -8,6 +8,8 @@ import hashlib
 import io
 import json
 import os
+import re
+import stat
 import struct
 import zlib
 from contextlib import suppress
@@ -24,6 +26,8 @@ HEADER_BYTES_MAX = 1_024
 PICTURE_BYTES_MAX = 20 + HEADER_BYTES_MAX + CHANNELS * SIDE_PIXELS_MAX**2
 """No packed picture is longer: where zlib would make it longer, the rows travel as they are."""
 NAMES_TRIED_MAX = 10_000
+_HALF_WRITTEN = re.compile(r"\..*\.[0-9]+\.[0-9a-f]{8}\.part", re.DOTALL)
+"""As `_write_beside` calls a file until it is whole."""
 
 SAMPLERS = {
     "ddim": "DDIM", "ddpm": "DDPM", "pndm": "PLMS", "lms": "LMS", "lms_karras": "LMS Karras", "euler": "Euler",
@@ -175,8 +179,25 @@ def write_png(
     return write_file(path, png_bytes(picture, call, provenance, model), overwrite=overwrite)
 
 
+def request_in(path: Path) -> str | None:
+    """The request whose picture this file says it is; None of any other file, or where there is none."""
+    from PIL import Image
+
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with Image.open(path, formats=["PNG"]) as image:
+            told = json.loads(str(image.info.get("peerd", "null")))
+    except (OSError, SyntaxError, ValueError, RecursionError, Image.DecompressionBombError):
+        return None  # whatever is wrong with it, it is not ours
+    request = told.get("request") if isinstance(told, dict) else None
+    return request if isinstance(request, str) else None
+
+
 def write_file(path: Path, data: bytes, *, overwrite: bool) -> Path:
     """A PNG's bytes to disk, as `write_png` does it."""
+    if overwrite:
+        must_be_ordinary(path)
     beside = _write_beside(data, path)
     try:
         if overwrite:
@@ -186,6 +207,24 @@ def write_file(path: Path, data: bytes, *, overwrite: bool) -> Path:
         raise _unwritable(path, error) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Clear away what a crash left half written. Only for a folder into which nobody writes a picture now."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _HALF_WRITTEN.fullmatch(path.name):
+                path.unlink()
+
+
+def must_be_ordinary(path: Path) -> None:
+    """Writing replaces what is there, and that must not be a device, a pipe or a socket. LocalError if it is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # nothing is there, or writing tells what is wrong
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise LocalError(f"{path} is no ordinary file, which a picture could replace; name another file with --out.")
 
 
 def _put_free(beside: Path, path: Path) -> Path:

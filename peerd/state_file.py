@@ -1,11 +1,12 @@
 """One SQLite file that is on disk when a transaction returns, and whose troubles are told in one sentence.
 
-A full disk and a damaged file lose nothing: a damaged file is set aside, never deleted. Never here: what the tables
-hold (`store`).
+A full disk, a damaged file and another program that holds the file lose nothing: a damaged file is set aside, never
+deleted. Never here: what the tables hold (`store`).
 """
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,17 @@ from pathlib import Path
 from peerd_protocol.errors import LocalError
 
 BUSY_S = 5.0
-"""Another program that looks into the file may hold it this long."""
+"""Another program that looks into the file may hold it this long where a thread can wait for it."""
+LOOP_BUSY_S = 0.1
+"""And this long where the daemon's loop waits, which has a heartbeat to send each second."""
+BUSY_TRY_S = 0.02
+"""Between two looks at whether it still holds it."""
+BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 ASIDE_MAX = 100
 
 
 class NoRoomError(LocalError):
-    """The disk takes nothing now. What it holds is whole, and later it may take more."""
+    """The file takes nothing now. What it holds is whole, and later it may take more."""
 
 
 class StateFile:
@@ -52,6 +58,7 @@ class StateFile:
             if problem != "ok":
                 raise sqlite3.DatabaseError(problem)
             self._bring_up_to_date(base)
+            base.execute("PRAGMA busy_timeout = 0")  # from here on it is waited for with our own lock free
         except BaseException:
             base.close()
             raise
@@ -71,28 +78,52 @@ class StateFile:
             base.executescript(f"BEGIN IMMEDIATE; {upgrade} PRAGMA user_version = {older + 1}; COMMIT;")
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of what is done within is on disk at the end, or nothing of it."""
-        with self._lock:
-            try:
-                self._base.execute("BEGIN IMMEDIATE")
-                yield self._base
-                self._base.execute("COMMIT")
-            except BaseException as error:
-                if self._base_in_transaction():
-                    self._base.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise self._sentence(error) from error
-                raise
+    def transaction(self, busy_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
+        """All of what is done within is on disk at the end, or nothing of it.
+
+        Another program is waited for `busy_s`, and then it is a NoRoomError.
+        """
+        give_up_s = time.monotonic() + busy_s
+        while not self._begin(last_try=time.monotonic() >= give_up_s):
+            time.sleep(BUSY_TRY_S)
+        try:
+            yield self._base
+            self._base.execute("COMMIT")
+        except BaseException as error:
+            if self._base_in_transaction():
+                self._base.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._sentence(error) from error
+            raise
+        finally:
+            self._lock.release()
+
+    def _begin(self, *, last_try: bool) -> bool:
+        """Take our lock and the file's, or neither: who has time to wait must not hold up who has none."""
+        self._lock.acquire()
+        begun = False
+        try:
+            self._base.execute("BEGIN IMMEDIATE")
+            begun = True
+        except sqlite3.Error as error:
+            if last_try or _primary_code(error) not in BUSY_CODES:
+                raise self._sentence(error) from error
+        finally:
+            if not begun:
+                self._lock.release()
+        return begun
 
     def rewrite(self) -> None:
         """Write the whole file anew, so that nothing is left of what was replaced."""
         with self._lock:
             try:
+                self._base.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
                 self._base.execute("VACUUM")
                 self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.Error as error:
                 raise self._sentence(error) from error
+            finally:
+                self._base.execute("PRAGMA busy_timeout = 0")
 
     def _base_in_transaction(self) -> bool:
         try:
@@ -102,10 +133,9 @@ class StateFile:
 
     def _sentence(self, error: sqlite3.Error) -> LocalError:
         """Whose fault it is, and what to do next."""
-        code = getattr(error, "sqlite_errorcode", None)
-        primary = None if code is None else code & 0xFF
+        primary = _primary_code(error)
         damaged = primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        if damaged or (code is None and type(error) is sqlite3.DatabaseError):
+        if damaged or (primary is None and type(error) is sqlite3.DatabaseError):
             aside = self._set_aside()
             return LocalError(
                 f"The state file {self._path} is damaged; it was set aside as {aside.name}, and the next start begins "
@@ -115,6 +145,10 @@ class StateFile:
             return NoRoomError(
                 f"The disk that holds {self._path} is full or failing ({error}); free some space and try again, "
                 "nothing was lost."
+            )
+        if primary in BUSY_CODES:
+            return NoRoomError(
+                f"Another program holds the state file {self._path} ({error}); close it and try again, nothing is lost."
             )
         return LocalError(f"The state file {self._path} can not be used: {error}.")
 
@@ -129,3 +163,9 @@ class StateFile:
                         part.rename(aside.with_name(aside.name + ending))
                 return aside
         raise LocalError(f"There are {ASIDE_MAX} damaged files beside {self._path} already; look into them.")
+
+
+def _primary_code(error: sqlite3.Error) -> int | None:
+    """Without what SQLite adds of why; None of an error that the module itself found."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

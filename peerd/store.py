@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 
 from peerd.sealing import Seal, is_sealed
-from peerd.state_file import StateFile
+from peerd.state_file import LOOP_BUSY_S, StateFile
 from peerd_protocol.actions import Forget, Predict, Remember
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import GroupId, RequestId
@@ -126,9 +126,9 @@ class Store:
 
     # ---- memory --------------------------------------------------------------------------------------------
 
-    def write(self, batch: Sequence[Remember | Forget | Predict]) -> None:
-        """The whole batch or nothing of it; on disk when this returns."""
-        with self._file.transaction() as base:
+    def write(self, batch: Sequence[Remember | Forget | Predict], busy_s: float = LOOP_BUSY_S) -> None:
+        """The whole batch or nothing of it; on disk when this returns. The loop calls it, and waits for no one long."""
+        with self._file.transaction(busy_s) as base:
             for action in batch:
                 match action:
                     case Remember(key, value):
@@ -218,7 +218,8 @@ class Store:
             return {model: bytes(pace) for model, pace in base.execute("SELECT model, pace FROM paces ORDER BY model")}
 
     def save_pace(self, model: str, pace: bytes) -> None:
-        with self._file.transaction() as base:
+        """Called by the loop, as `write` is."""
+        with self._file.transaction(LOOP_BUSY_S) as base:
             base.execute("INSERT OR REPLACE INTO paces VALUES (?, ?)", (model, pace))
 
     # ---- models --------------------------------------------------------------------------------------------

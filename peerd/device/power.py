@@ -19,6 +19,8 @@ ENTRIES_MAX = 64
 TEMPERATURE_C_MIN = -40.0
 TEMPERATURE_C_MAX = 150.0
 """Sensors that are not connected report numbers outside of this."""
+ZONES_WITHOUT_SENSOR = frozenset({"PMIC-Die"})
+"""By their type. A Jetson's power chip has none: its zone says 100 °C at all times, as NVIDIA documents."""
 BATTERIES_OF_DEVICE = frozenset({"", "System"})
 """A mouse's battery has the scope "Device" and says nothing about this device."""
 
@@ -100,12 +102,12 @@ def _battery_percent(supplies: list[Path]) -> int | None:
 
 
 def _temperature(zones: list[Path]) -> float | None:
-    """The hottest zone that makes sense."""
+    """The hottest zone that measures, and makes sense."""
     found = [
         milli / 1000
         for zone in zones
         if zone.name.startswith("thermal_zone") and (milli := _number(zone / "temp")) is not None
-        if TEMPERATURE_C_MIN <= milli / 1000 <= TEMPERATURE_C_MAX
+        if TEMPERATURE_C_MIN <= milli / 1000 <= TEMPERATURE_C_MAX and _text(zone / "type") not in ZONES_WITHOUT_SENSOR
     ]
     return max(found, default=None)
 

@@ -7,7 +7,7 @@ models are kept or fetched from.
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,10 @@ CALIBRATION_FILE = "calibration.json"
 CACHE_BYTES_MAX = 4 * 1024 * 1024
 FILES_MAX = 2_000
 _SUFFIXES = (".safetensors", ".json", ".txt", ".model")
-_BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 20
+"""Read between two looks at whether to stop."""
+UNREMEMBERED_BYTES_MAX = 16 << 20
+"""So much is read again at most, and the file it was at, where a process is killed while it reads."""
 
 
 class _Known(msgspec.Struct, frozen=True, array_like=True):
@@ -32,27 +35,44 @@ class _Known(msgspec.Struct, frozen=True, array_like=True):
     digest: str
 
 
-def model_digest(folder: Path, cache_folder: Path | None = None) -> str:
+def is_file(path: Path) -> bool:
+    """False for all that the system says instead: `Path.is_file` raises for a closed folder or a share that is gone."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """As `is_file`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def model_digest(folder: Path, cache_folder: Path | None = None, stopping: Callable[[], bool] = lambda: False) -> str:
     """SHA-256 over the names and contents of a model's weights and settings; LocalError if it is no model.
 
-    Blocks while it reads what it does not remember: call it in a thread.
+    Blocks while it reads what it does not remember: call it in a thread. Soon after `stopping` says so it ends with a
+    LocalError, and remembers what it has read until then.
     """
-    if not (folder / "model_index.json").is_file():
+    if not is_file(folder / "model_index.json"):
         raise LocalError(f"{folder} is not a model: there is no model_index.json in it.")
     cache = None if cache_folder is None else cache_folder / "model-digests.json"
     known = _read(cache)
     fresh: dict[str, _Known] = {}
+    unremembered_bytes = 0
     whole = hashlib.sha256(b"peerd model\0")
-    for name, file in _files(folder):
-        stat = file.stat()
-        key = str(Path(file).resolve()) if file.is_symlink() else file.path
-        entry = known.get(key)
-        if entry is None or (entry.size, entry.changed_ns) != (stat.st_size, stat.st_mtime_ns):
-            entry = _Known(stat.st_size, stat.st_mtime_ns, _digest(Path(file)))
-        fresh[key] = entry
-        whole.update(f"{name}\0{entry.digest}\n".encode())
-    if cache is not None and fresh.items() - known.items():
-        _write(cache, {**known, **fresh})
+    try:
+        for name, file in _files(folder):
+            stat = file.stat()
+            key = str(Path(file).resolve()) if file.is_symlink() else file.path
+            entry = known.get(key)
+            if entry is None or (entry.size, entry.changed_ns) != (stat.st_size, stat.st_mtime_ns):
+                entry = fresh[key] = _Known(stat.st_size, stat.st_mtime_ns, _digest(Path(file), stopping))
+                unremembered_bytes += entry.size
+                if unremembered_bytes > UNREMEMBERED_BYTES_MAX:
+                    _write(cache, fresh)
+                    unremembered_bytes = 0
+            whole.update(f"{name}\0{entry.digest}\n".encode())
+    finally:
+        if fresh:
+            _write(cache, fresh)
     return whole.hexdigest()
 
 
@@ -79,10 +99,12 @@ def _below(folder: Path | str, prefix: str = "") -> Iterator[tuple[str, os.DirEn
                 yield prefix + entry.name, entry
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, stopping: Callable[[], bool]) -> str:
     whole = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
+        while block := file.read(BLOCK_BYTES):
+            if stopping():
+                raise LocalError(f"{path} was not read to its end, since peerd is stopping; ask again when it runs.")
             whole.update(block)
     return whole.hexdigest()
 
@@ -97,11 +119,14 @@ def _read(cache: Path | None) -> dict[str, _Known]:
         return {}
 
 
-def _write(cache: Path, known: dict[str, _Known]) -> None:
+def _write(cache: Path | None, fresh: dict[str, _Known]) -> None:
+    """Add what was read, to what others may have added meanwhile."""
+    if cache is None:
+        return
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         beside = cache.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        beside.write_bytes(msgspec.json.encode(known))
+        beside.write_bytes(msgspec.json.encode({**_read(cache), **fresh}))
         beside.replace(cache)
     except OSError:
         return

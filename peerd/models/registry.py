@@ -3,17 +3,21 @@
 A name is `embedded`, a folder's path, or a folder in PEERD_HOME/models. The folders that this node was asked for are
 remembered: others may ask for the same model, by its digest. Never here: torch, a download, or how a digest is computed
 (`engine/model_folder.py`).
+
+A folder may lie on a stick that is pulled, on a share that went away, or in a home that was closed: whatever the system
+says of it then, it is not there.
 """
 
 import json
 import logging
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from peerd.engine.model_folder import EMBEDDED_FOLDER, model_digest
+from peerd.engine.model_folder import EMBEDDED_FOLDER, is_file, is_folder, model_digest
 from peerd_protocol.errors import LocalError
 from peerd_protocol.schedulers import DEFAULT_SCHEDULER
 
@@ -87,6 +91,13 @@ class Registry:
         self._embedded = embedded
         self._asked = shelf.folders() if shelf else []
         self._found: dict[str, Model] = {}
+        self._stopping = threading.Event()
+        self._away: frozenset[str] = frozenset()
+        """Names of `_found` whose folder was not there when somebody last looked."""
+
+    def stop(self) -> None:
+        """Read no folder to its end, and tell who wanted it so: a process that ends waits for its threads."""
+        self._stopping.set()
 
     def find(self, name: str) -> Model:
         """The model of that name, which is remembered. LocalError if there is none, or the folder isn't a model.
@@ -116,11 +127,19 @@ class Registry:
             with suppress(LocalError):  # it may be back another day
                 self._look(name)
 
+    def look_around(self) -> None:
+        """See which of the known folders are there now.
+
+        Blocks for as long as a network's file system that does not answer: call it in a thread.
+        """
+        found = self._found.copy().items()
+        self._away = frozenset(name for name, model in found if not is_file(model.folder / INDEX_FILE))
+
     def digests(self) -> list[str]:
-        """The models that are known to be here, that asked for last first."""
+        """The models that were here when this node last looked, that asked for last first; never blocks."""
         asked = self._asked.copy()
         found = sorted(self._found.copy().values(), key=lambda model: _place(model.name, asked), reverse=True)
-        return list(dict.fromkeys(model.digest for model in found if (model.folder / INDEX_FILE).is_file()))
+        return list(dict.fromkeys(model.digest for model in found if model.name not in self._away))
 
     def folder_known(self, digest: str) -> Path | None:
         """The folder of a model that was looked at already; never blocks."""
@@ -135,7 +154,7 @@ class Registry:
         """All names that need no path, `embedded` first."""
         folder = self._home / "models"
         try:
-            found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+            found = sorted(path.name for path in folder.iterdir() if is_folder(path) and not path.name.startswith("."))
         except OSError:
             found = []
         return [EMBEDDED, *(name for name in found if name != EMBEDDED)]
@@ -144,11 +163,12 @@ class Registry:
         folder = self._folder(name)
         index = _read(folder / INDEX_FILE)
         try:
-            digest = model_digest(folder, self._home / CACHE_FOLDER)
+            digest = model_digest(folder, self._home / CACHE_FOLDER, self._stopping.is_set)
         except OSError as error:
             raise LocalError(
                 f"The model in {folder} can not be read: {error.strerror}; let the user that runs peerd read it."
             ) from error
+        self._away -= {name}
         known = self._found.get(name)
         if known is None or (known.folder, known.digest) != (folder, digest):
             known = self._found[name] = self._describe(name, folder, digest, index)
@@ -169,7 +189,7 @@ class Registry:
 
     def _folder(self, name: str) -> Path:
         if name == EMBEDDED:
-            if not self._embedded.is_dir():
+            if not is_folder(self._embedded):
                 raise LocalError("The embedded model is missing from this installation; install peerd again.")
             return self._embedded
         if "\0" in name or not name.strip():
@@ -178,14 +198,17 @@ class Registry:
         path = Path(name)
         with suppress(RuntimeError):  # "~somebody" who has no home here is an ordinary name
             path = path.expanduser()
-        folder = own if len(path.parts) == 1 and name not in (".", "..") and own.is_dir() else path
+        folder = own if len(path.parts) == 1 and name not in (".", "..") and is_folder(own) else path
         if not folder.is_absolute() and folder is path:
             raise LocalError(
                 f"There is no model {name!r}; choose one of {', '.join(self.names())}, or a folder's path."
             )
-        if not folder.is_dir():
-            raise LocalError(f"There is no folder {folder}; name a model or a folder that holds one.")
-        if not (folder / INDEX_FILE).is_file():
+        if not is_folder(folder):
+            raise LocalError(
+                f"There is no folder {folder}, or the user that runs peerd may not look into it; name a model or a "
+                "folder that holds one."
+            )
+        if not is_file(folder / INDEX_FILE):
             raise LocalError(f"{folder} is not a model folder: it has no model_index.json; diffusers writes one.")
         return folder.resolve()
 
@@ -237,7 +260,7 @@ def _scheduler(folder: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     """A small JSON file of a model; nothing where it is missing."""
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
         if path.stat().st_size > JSON_BYTES_MAX:

@@ -157,8 +157,10 @@ class Election:
             case Resign():
                 return self._succeed(sender, message, now_s, membership)
             case Fenced():
-                # Its heartbeats say the same, and whether a leader stands behind it; here only the counter is news.
-                return [*self._terms.note(message.highest, now_s, self.interval_s)]
+                # Its heartbeats say the same, and whether a leader stands behind it; here only the counter is news. Of
+                # whoever may not lead it is none, as their heartbeats tell of no term either.
+                counts = sender in membership.electors(now_s)
+                return [*self._terms.note(message.highest, now_s, self.interval_s)] if counts else []
             case _:
                 assert_never(message)
 
@@ -242,7 +244,7 @@ class Election:
     def _hear(self, sender: NodeId, heartbeat: Heartbeat, now_s: float, membership: Membership) -> list[Action]:
         """Learn its counter; then what it means depends on the role. A counter beyond belief means nothing."""
         term = heartbeat.term
-        believed = term is None or self._terms.believes(term.counter)
+        believed = term is None or self._terms.believes(term.counter, now_s, self.interval_s)
         noted = [] if term is None else self._terms.note(term.counter, now_s, self.interval_s)
         if not believed:
             heartbeat = without_term(heartbeat)

@@ -116,7 +116,7 @@ class Node:
         self._runner = Runner(me, recalled, interval_s)
         self._holder = Holder()
         self._standby = StandbyDuty(me)
-        self._handoffs = Handoffs()
+        self._handoffs = Handoffs(me)
         self._early = Early()
 
     # ---- what the host may ask -----------------------------------------------------------------------------
@@ -339,7 +339,7 @@ class Node:
             case StandsBy():
                 return self._leader.stands_by(sender, message) if self._led is not None else []
             case StandDown():
-                return [*self._standby.stood_down(sender, message), *self._executor.stood_down(sender, message)]
+                return self._standby.let_go(sender, message, self.leader) + self._executor.stood_down(sender, message)
             case Bereft():
                 return self._leader.bereft(sender, message, now_s) if self._led is not None else []
             case BeginningFailed():

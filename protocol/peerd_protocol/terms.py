@@ -2,11 +2,14 @@
 
 Both only ever grow, across restarts too, and each change is a `Remember` that the caller must put before anything
 that reveals it. A counter far above our own is a liar's or a broken disk's: it is never believed, but ours follows it
-slowly, so that an honest cluster from which this node was long away takes it in after a while.
+slowly, so that an honest cluster from which this node was long away takes it in after a while. What ours may rise by
+others' words is counted for each heartbeat interval as a whole: else many small leaps were a large one, and whoever was
+raised by them would claim terms that nobody believes for days. What is beyond that the next heartbeats say again.
 
 Never here: who may claim, or when.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -19,7 +22,9 @@ HIGHEST_KEY = "term/highest"
 ACCEPTED_KEY = "term/accepted"
 
 COUNTER_LEAP_MAX = 2**16
-"""More than a cluster elects in months, so that no honest peer is disbelieved, and so few that a liar who raises all
+"""How far a counter rises within one heartbeat interval, whoever says what, and how often.
+
+More than a cluster elects in months, so that no honest peer is disbelieved, and so few that a liar who raises all
 counters by this much every second needs millions of years to reach the end of what fits in a message."""
 
 
@@ -36,7 +41,6 @@ class Terms:
 
     def __init__(self, me: NodeId, boot: BootNonce, recalled: Mapping[str, bytes]) -> None:
         self._me, self._boot = me, boot
-        self._raised_s: float | None = None
         try:
             accepted = recalled.get(ACCEPTED_KEY)
             self.accepted = None if accepted is None else msgspec.json.decode(accepted, type=Term)
@@ -45,10 +49,17 @@ class Terms:
             text = f"The stored term is damaged ({error}); move the state folder away to start anew."
             raise LocalError(text) from None
         self.highest = max(highest, self.accepted.counter if self.accepted is not None else 0)
+        self._since_s = -math.inf
+        """When the interval began, with the first word of a higher counter, for which `_believed_max` stands."""
+        self._believed_max = self.highest + COUNTER_LEAP_MAX
 
-    def believes(self, counter: int) -> bool:
-        """Whether a counter may be obeyed, or claimed above."""
-        return counter <= self.highest + COUNTER_LEAP_MAX
+    def believes(self, counter: int, now_s: float, interval_s: float) -> bool:
+        """Whether a counter may be obeyed, or claimed above: it is one leap above where this interval began at most."""
+        if counter <= self.highest:
+            return True
+        if now_s - self._since_s >= interval_s:
+            self._since_s, self._believed_max = now_s, self.highest + COUNTER_LEAP_MAX
+        return counter <= self._believed_max
 
     def exceeds(self, term: Term) -> bool:
         """Whether a term is above the accepted one."""
@@ -58,24 +69,24 @@ class Terms:
         """Learn of a counter that a peer uses."""
         if counter <= self.highest:
             return []
-        if self.believes(counter):
+        if self.believes(counter, now_s, interval_s):
             return self._raise(counter)
-        if self._raised_s is not None and now_s - self._raised_s < interval_s:
-            return []
-        self._raised_s = now_s
-        return self._raise(self.highest + COUNTER_LEAP_MAX)
+        return self._raise(self._believed_max) if self.highest < self._believed_max else []
 
     def accept(self, term: Term) -> list[Remember]:
-        """Obey this term from now on."""
-        if not self.exceeds(term) or not self.believes(term.counter):
+        """Obey this term from now on; it is one that was believed."""
+        if not self.exceeds(term) or term.counter > max(self.highest, self._believed_max):
             raise LocalError(f"{term} may not be accepted after {self.accepted}.")
+        return self._hold(term)
+
+    def claim(self) -> list[Remember]:
+        """Accept a term of one's own, above every counter seen. That is one more, and no leap of another's making."""
+        return self._hold(Term(self.highest + 1, self._me, self._boot))
+
+    def _hold(self, term: Term) -> list[Remember]:
         raised = self._raise(term.counter) if term.counter > self.highest else []
         self.accepted = term
         return [*raised, Remember(ACCEPTED_KEY, msgspec.json.encode(term))]
-
-    def claim(self) -> list[Remember]:
-        """Accept a term of one's own, above every counter seen."""
-        return self.accept(Term(self.highest + 1, self._me, self._boot))
 
     def _raise(self, counter: int) -> list[Remember]:
         self.highest = counter

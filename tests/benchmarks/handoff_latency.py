@@ -48,7 +48,7 @@ class End:
     def __init__(self, home: Path) -> None:
         self.identity = Identity.load_or_make(home)
         self.roster = Roster.load_or_found(home, self.identity, home.name)
-        self.handoffs = Handoffs()
+        self.handoffs = Handoffs(NodeId(home.name))
         self.connected, self.given, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.transport = Transport(
             self.identity,

@@ -1,11 +1,16 @@
 """A model's digest: equal for equal files, another for any change, and read only once."""
 
+import itertools
+import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from peerd.engine.model_folder import model_digest
+from peerd.engine.model_folder import BLOCK_BYTES, UNREMEMBERED_BYTES_MAX, model_digest
 from peerd_protocol.errors import LocalError
 
 
@@ -55,6 +60,58 @@ def test_known_files_are_not_read_again(tmp_path: Path) -> None:
     os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert model_digest(folder, cache) == before, "same size and time: remembered"
     assert model_digest(folder) != before
+
+
+def kill_at(folder: Path, cache: Path, blocks: int) -> None:
+    """A process that reads the model and is killed after so many blocks."""
+    story = (
+        "import itertools, os, pathlib, signal, sys; from peerd.engine.model_folder import model_digest;"
+        "blocks = itertools.count();"
+        "look = lambda: next(blocks) >= int(sys.argv[3]) and os.kill(os.getpid(), signal.SIGKILL);"
+        "model_digest(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), look)"
+    )
+    ended = subprocess.run([sys.executable, "-c", story, str(folder), str(cache), str(blocks)], check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def remembered(cache: Path) -> set[str]:
+    return {Path(name).name for name in json.loads((cache / "model-digests.json").read_bytes())}
+
+
+def test_a_start_that_is_killed_while_it_reads_goes_on_with_the_file_it_was_at(tmp_path: Path) -> None:
+    folder, cache = a_model(tmp_path / "a"), tmp_path / "cache"
+    for name in ("one", "two"):
+        with (folder / "unet" / f"{name}.safetensors").open("wb") as weights:
+            weights.truncate(UNREMEMBERED_BYTES_MAX + 1)
+    kill_at(folder, cache, 2 * UNREMEMBERED_BYTES_MAX // BLOCK_BYTES)
+    assert "one.safetensors" in remembered(cache)
+    assert "two.safetensors" not in remembered(cache)
+    assert model_digest(folder, cache) == model_digest(folder)
+
+
+def test_who_is_told_to_stop_stops_within_a_block_and_keeps_what_is_read(tmp_path: Path) -> None:
+    folder, cache = a_model(tmp_path / "a"), tmp_path / "cache"
+    with (folder / "unet" / "weights.safetensors").open("wb") as weights:
+        weights.truncate(3 * BLOCK_BYTES)
+    looks = itertools.count()
+    with pytest.raises(LocalError, match="peerd is stopping"):
+        model_digest(folder, cache, lambda: next(looks) >= 5)
+    assert next(looks) == 6, "it went no further"
+    assert remembered(cache) == {"model_index.json", "config.json", "diffusion_pytorch_model.safetensors"}
+
+
+def test_models_that_are_read_at_the_same_time_are_all_remembered(tmp_path: Path) -> None:
+    one, two, cache = a_model(tmp_path / "one"), a_model(tmp_path / "two"), tmp_path / "cache"
+    looks = itertools.count()
+
+    def look() -> bool:
+        if next(looks) == 0:
+            model_digest(two, cache)
+        return False
+
+    model_digest(one, cache, look)
+    known = json.loads((cache / "model-digests.json").read_bytes())
+    assert {Path(name).relative_to(tmp_path).parts[0] for name in known} == {"one", "two"}
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b'{"a": 1}'])

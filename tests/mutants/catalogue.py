@@ -128,7 +128,7 @@ OF_ELECTION = (
         "return sorted(reported)[-2:][0] if reported else 0",
         "return max(reported, default=0)",
     ),
-    calm("counters may leap", TERMS, "return counter <= self.highest + COUNTER_LEAP_MAX", "return True"),
+    calm("counters may leap", TERMS, "return counter <= self._believed_max", "return True"),
     calm(
         "old heartbeats count",
         "membership.py",

@@ -1,8 +1,13 @@
 """Pictures that travel and are written: the same pixels, their settings, and never over another file."""
 
 import json
+import os
 import resource
+import signal
+import socket
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -12,7 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from peerd.pictures import MAGIC, Picture, Provenance, pack, parameters, pixels_sha256, unpack, with_seed, write_png
+from peerd.pictures import (
+    MAGIC,
+    Picture,
+    Provenance,
+    pack,
+    parameters,
+    pixels_sha256,
+    sweep,
+    unpack,
+    with_seed,
+    write_png,
+)
 from peerd_protocol.errors import FrameError, LocalError
 from peerd_protocol.plan import Call
 
@@ -118,3 +134,46 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalError, match="can not be written"):
         write(tmp_path / "file" / "apple.png")
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a socket", "a link to a device"])
+def test_what_is_no_ordinary_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "apple.png"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if kind == "a pipe":
+            os.mkfifo(path)
+        elif kind == "a socket":
+            listener.bind(str(path))
+        else:
+            path.symlink_to("/dev/null")
+        before = path.lstat()
+        with pytest.raises(LocalError, match="no ordinary file") as told:
+            write(path, overwrite=True)
+        assert "\n" not in str(told.value)
+        assert (path.lstat().st_mode, path.lstat().st_ino) == (before.st_mode, before.st_ino)
+    assert [file.name for file in tmp_path.iterdir()] == ["apple.png"]
+
+
+def test_a_link_to_a_file_or_to_nothing_gives_way_to_the_picture_as_before(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("mine")
+    for name, target in (("one.png", "there"), ("two.png", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+        assert not write(tmp_path / name, overwrite=True).is_symlink()
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_what_a_kill_left_half_written_is_swept_away_and_nothing_else_is(tmp_path: Path) -> None:
+    story = (
+        "import os, pathlib, signal, sys; from peerd import pictures;"
+        "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL);"
+        "pictures.write_file(pathlib.Path(sys.argv[1]), b'half', overwrite=False)"
+    )
+    ended = subprocess.run([sys.executable, "-c", story, str(tmp_path / "apple.png")], check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    theirs = ["film.part", ".hidden.part", ".notes.12.part", "apple.png"]
+    for name in theirs:
+        (tmp_path / name).write_text("mine")
+    sweep(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(theirs)
+    sweep(tmp_path / "not there yet")

@@ -5,17 +5,23 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from peerd.config import NetworkSettings
+from peerd.state_file import NoRoomError
 from peerd.store import FILE_NAME, PROMISES_KEPT_MAX, RESULTS_KEPT_MAX, Outcome, Result, Store
 from peerd_protocol.actions import Forget, Predict, Remember
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, NodeId, RequestId, Term
 from peerd_protocol.plan import Assignment, Call, Forecast, GroupPlan
+
+HEARTBEAT_S = NetworkSettings().heartbeat_s
 
 
 @contextmanager
@@ -90,6 +96,37 @@ def test_a_request_has_one_result_for_ever(tmp_path: Path) -> None:
         assert store.commit(result("/tmp/other.png")) == result(), "the first one counts"
     with opened(tmp_path) as store:
         assert store.result(RequestId("r")) == result()
+
+
+@contextmanager
+def held_by_another(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A person with sqlite3, or a backup, that began to write and thinks about it."""
+    with contextlib.closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_while_another_program_holds_the_file_the_loop_is_told_at_once_and_goes_on(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        with held_by_another(tmp_path):
+            asked_s = time.monotonic()
+            with pytest.raises(NoRoomError, match="Another program holds"):
+                store.write([Remember("term", b"1")])
+            assert time.monotonic() - asked_s < HEARTBEAT_S / 2
+            with pytest.raises(NoRoomError):
+                store.save_pace("m", b"pace")
+        store.write([Remember("term", b"1")])
+        assert store.recall() == {"term": b"1"}
+
+
+def test_a_result_waits_for_the_other_program_and_keeps_the_loop_from_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as store, ThreadPoolExecutor() as threads:
+        with held_by_another(tmp_path):
+            committed = threads.submit(store.commit, result())
+            with pytest.raises(NoRoomError):
+                store.write([Remember("term", b"1")])
+            assert not committed.done(), "a picture is worth waiting for"
+        assert committed.result(timeout=30) == result()
 
 
 def test_promises_are_kept_beside_outcomes_and_without_prompts(tmp_path: Path) -> None:

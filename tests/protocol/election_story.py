@@ -91,6 +91,10 @@ class Story:
         counter = self.election.highest + 1 if counter is None else counter
         return self._receive(peer, PreclaimAnswer(counter=counter, granted=granted))
 
+    def fence(self, peer: NodeId, highest: int) -> list[Action]:
+        """A peer answers a command of ours with the highest counter that it knows of."""
+        return self._receive(peer, Fenced(term=None, highest=highest))
+
     def resign(self, peer: NodeId, term: Term, successor: NodeId = ME) -> list[Action]:
         return self._receive(peer, Resign(term=term, successor=successor))
 

@@ -89,13 +89,39 @@ def test_a_counter_far_above_is_not_obeyed_and_raises_ours_once_per_interval() -
     far = 5 + 3 * COUNTER_LEAP_MAX
     story.lead(ZOE, far)
     assert story.election.leader == ANN
-    assert story.election.highest == 5 + COUNTER_LEAP_MAX
+    assert story.election.highest == COUNTER_LEAP_MAX, "counted from where the interval began, before ann was heard"
     story.lead(ZOE, far)
-    assert story.election.highest == 5 + COUNTER_LEAP_MAX
+    assert story.election.highest == COUNTER_LEAP_MAX
     for _ in range(4):
-        story.wait(1.0, lambda: story.lead(ANN, 5))
+        story.wait(1.05, lambda: story.lead(ANN, 5))
         story.lead(ZOE, far)
     assert story.election.leader == ZOE, "after a while it is taken in"
+
+
+def test_many_leaps_within_an_interval_are_no_more_than_one_whoever_makes_them() -> None:
+    story = following_ann()
+    story.wait(1.05, lambda: story.lead(ANN, 5))
+    story.hear(BOB)
+    for leap in range(1, 101):
+        story.fence(BOB, 5 + leap * COUNTER_LEAP_MAX)
+        story.lead(ZOE, 5 + leap * COUNTER_LEAP_MAX + 1)
+    assert story.election.highest == 5 + COUNTER_LEAP_MAX
+    assert story.election.leader == ANN
+    raised = [action for action in story.done if isinstance(action, Remember) and action.key == HIGHEST_KEY]
+    assert len(raised) == 2, "one for the term that is obeyed, one for all the leaps"
+    story.wait(1.05, lambda: story.lead(ANN, 5))
+    story.fence(BOB, 2 * COUNTER_LEAP_MAX)
+    assert story.election.highest == 2 * COUNTER_LEAP_MAX, "what was beyond it is believed when it is said again"
+
+
+def test_a_node_that_was_raised_as_far_as_may_be_still_claims_above_all_that_it_knows() -> None:
+    story = leading()
+    story.hear(BOB)
+    story.fence(BOB, 10**9)
+    assert story.hear(BOB, term_of(ZOE, story.election.highest), following=False)
+    assert story.plays(Role.LEAD)
+    assert story.counter == COUNTER_LEAP_MAX + 1 + 1
+    assert story.election.highest == story.counter
 
 
 @pytest.mark.parametrize("leads", [True, False])
@@ -145,8 +171,8 @@ def test_a_node_obeys_itself_only_in_office() -> None:
 
 def test_a_leader_that_is_fenced_learns_the_counter() -> None:
     story = leading()
-    fenced = Fenced(term=term_of(BOB, 8), highest=9)
-    story.election.received(BOB, fenced, story.now_s, story.membership)
+    story.hear(BOB)
+    story.fence(BOB, 9)
     assert story.election.highest == 9
     assert story.plays(Role.LEAD)
 

@@ -1,14 +1,18 @@
 """A guest asks and gets its pictures; it never leads, hears nobody's words, and its claims count for nothing."""
 
+import pytest
+
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.certificates import ALL_ROLES
+from peerd_protocol.coordination.leader import OPEN_MAX, ORIGIN_OPEN_MAX
 from peerd_protocol.election import Role as Standing
 from peerd_protocol.events import Draft, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId, RequestId, Term
-from peerd_protocol.messages import CacheTold, Heartbeat, Preclaim, PreclaimAnswer, StandsBy
+from peerd_protocol.messages import CacheTold, Fenced, Heartbeat, Preclaim, PreclaimAnswer, StandsBy, Submit
 from peerd_protocol.notices import Finished
 from peerd_protocol.profile import Profile
 from peerd_protocol.roles import GUEST
+from peerd_protocol.terms import COUNTER_LEAP_MAX
 from tests.protocol.little_world import LittleWorld, draft, picture_request
 from tests.protocol.samples import ENTRY, OFFER
 
@@ -75,6 +79,25 @@ def test_what_a_guest_claims_of_leading_counts_for_nothing() -> None:
     assert world["ann"].node.role is Standing.FOLLOW
 
 
+@pytest.mark.parametrize("liar", ["zoe", "cid"], ids=["a-guest", "a-member"])
+def test_nobody_cuts_a_member_out_by_talk_of_high_counters(liar: str) -> None:
+    """A guest's talk is none; a member's raises a counter by one leap, which is made up for in a heartbeat."""
+    world = a_house_with_a_guest("ann", "bob", "cid", "dan", "zoe")
+    world.elect()
+    for leap in range(1, 1_001):
+        world.tell("ann", Received(NodeId(liar), Fenced(term=None, highest=leap * COUNTER_LEAP_MAX)))
+    world.run(0.1)
+    world.part(("ann",), ("bob", "cid", "dan", "zoe"))
+    world.run(15.0)
+    assert world["ann"].node.role is Standing.LEAD, "it missed its leader, and claimed"
+    world.mend()
+    world.run(5.0)
+    assert world.elect()
+    assert len({place.node.term for place in world.places.values()}) == 1
+    term = world["ann"].node.term
+    assert term is not None and (term.counter < COUNTER_LEAP_MAX) is (liar == "zoe")
+
+
 def test_a_guest_is_warned_of_once() -> None:
     world = a_house_with_a_guest("ann", "bob", "zoe")
     world.elect()
@@ -103,6 +126,38 @@ def test_plans_give_a_guest_nothing_of_others_and_begin_with_nothing_that_it_kee
     devices = dict(orders[0].devices)
     assert {node: profile.offers for node, profile in devices.items()} == {ANN: True, BOB: True, ZOE: False}
     assert not orders[0].cached
+
+
+def test_a_guest_that_asks_without_end_keeps_nobody_else_waiting() -> None:
+    """Each of its requests names a group of its own that never fills, so that all of them wait for the longest time."""
+    world = LittleWorld("ann", "bob", "zoe", engineless=("ann",))
+    for name in world.places:
+        world.tell(name, roster("ann", "bob", "zoe"))
+    world.elect()
+    for number in range(OPEN_MAX):
+        lonely = {"group_name": f"group {number}", "group_size": 32, "wait_ms": 86_400_000}
+        world.tell("bob", Received(ZOE, Submit(request=picture_request(f"z{number}", "zoe", **lonely))))
+    world.run(0.2)
+    world.ask("ann", picture_request("apple", "ann", shared=None))
+    world.run_until(lambda: finished(world, "ann", "apple"), seconds_max=5.0)
+
+
+def test_whoever_asks_for_more_than_a_leader_takes_from_one_gets_all_of_it_in_turn() -> None:
+    world = a_house_with_a_guest("ann", "bob", "zoe")
+    world.elect()
+    names = [f"z{number:02}" for number in range(ORIGIN_OPEN_MAX + 8)]
+    batches: list[int] = []
+
+    def drafts(order: MakePlan) -> tuple[Draft, ...]:
+        batches.append(len(order.requests))
+        return tuple(draft(order, {request.id: 0}) for request in order.requests)
+
+    world.drafts = drafts
+    for name in names:
+        world.ask("zoe", picture_request(name, "zoe", shared=None))
+    world.run_until(lambda: all(finished(world, "zoe", name) for name in names), seconds_max=90.0)
+    assert batches == [ORIGIN_OPEN_MAX, 8]
+    assert all(len(world["zoe"].pictures[RequestId(name)]) == 1 for name in names)
 
 
 def test_a_guests_picture_shares_its_beginning_with_the_house() -> None:

@@ -3,21 +3,35 @@
 import hashlib
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerd_protocol.actions import Action, Send
-from peerd_protocol.handoff import CHUNK_BYTES, REPEATS_MAX, Arrived, Given, Handoffs, NotGiven, Outcome
+from peerd_protocol.handoff import (
+    CHUNK_BYTES,
+    FROM_ONE_AT_ONCE_MAX,
+    HANDOFF_BYTES_MAX,
+    REPEATS_MAX,
+    STILL_S_MAX,
+    TAKEN_AT_ONCE_MAX,
+    TAKEN_SILENT_S,
+    Arrived,
+    Given,
+    Handoffs,
+    NotGiven,
+    Outcome,
+)
 from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
 from peerd_protocol.messages import AnyMessage, Chunk, HandoffBegin, HandoffDone, HandoffGot
 
 GIVER, TAKER = NodeId("giver"), NodeId("taker")
 
 
-def announce(data: bytes, digest: bytes | None = None) -> HandoffBegin:
+def announce(data: bytes, digest: bytes | None = None, name: str = "h1") -> HandoffBegin:
     return HandoffBegin(
-        handoff=HandoffId("h1"),
+        handoff=HandoffId(name),
         what="checkpoint",
         request=RequestId("r1"),
         group=GroupId("g1"),
@@ -32,7 +46,7 @@ class Wire:
     """Carries messages between the two sides until nothing moves; `loses` decides which vanish."""
 
     def __init__(self, unwanted: str = "", loses: Callable[[AnyMessage], bool] = lambda message: False) -> None:
-        self.giver, self.taker = Handoffs(), Handoffs()
+        self.giver, self.taker = Handoffs(GIVER), Handoffs(TAKER)
         self.unwanted, self.loses = unwanted, loses
         self.outcomes: list[Outcome] = []
         self.chunks = 0
@@ -129,7 +143,7 @@ def test_a_taker_that_never_answers_is_given_up() -> None:
 
 
 def test_nobody_else_may_end_or_steer_a_handoff() -> None:
-    side = Handoffs()
+    side = Handoffs(GIVER)
     side.give(TAKER, announce(b"xy"), b"xy", 0.0)
     assert side.got(NodeId("other"), HandoffGot(handoff=HandoffId("h1"), offset=0), 0.0) == []
     assert side.done(NodeId("other"), HandoffDone(handoff=HandoffId("h1"), accepted=True)) == []
@@ -140,7 +154,104 @@ def test_nobody_else_may_end_or_steer_a_handoff() -> None:
 def test_an_announcement_beyond_the_bound_is_refused(size: int) -> None:
     begin = announce(b"x")
     begin = HandoffBegin(**{**{name: getattr(begin, name) for name in begin.__struct_fields__}, "size": size})
-    (answer,) = Handoffs().begun(GIVER, begin, "", 0.0)
+    (answer,) = Handoffs(TAKER).begun(GIVER, begin, "", 0.0)
     assert isinstance(answer, Send)
     assert isinstance(answer.message, HandoffDone)
     assert not answer.message.accepted
+
+
+def begins(taker: Handoffs, giver: NodeId, number: int, now_s: float = 0.0) -> bool:
+    """Whether `taker` takes the giver's handoff of this number."""
+    return bool(taker.begun(giver, announce(b"xy", name=f"h{number}"), "", now_s))
+
+
+def test_one_member_fills_its_own_places_and_nobody_elses() -> None:
+    taker = Handoffs(TAKER)
+    taken = [begins(taker, NodeId("greedy"), number) for number in range(TAKEN_AT_ONCE_MAX)]
+    assert sum(taken) == FROM_ONE_AT_ONCE_MAX
+    assert begins(taker, GIVER, 0)
+    assert begins(taker, NodeId("greedy"), 0), "what is on its way may go on"
+
+
+def test_a_node_hands_its_picture_to_itself_however_many_members_crowd_in() -> None:
+    taker = Handoffs(TAKER)
+    for number in range(TAKEN_AT_ONCE_MAX):
+        assert begins(taker, NodeId(f"member {number // FROM_ONE_AT_ONCE_MAX}"), number)
+    assert not begins(taker, GIVER, 0), "all places are taken"
+    for number in range(2 * FROM_ONE_AT_ONCE_MAX):
+        (begin,) = taker.give(TAKER, announce(b"xy", name=f"own {number}"), b"xy", 0.0)
+        assert isinstance(begin, Send)
+        assert begins(taker, TAKER, number)
+
+
+def test_handoffs_that_their_giver_no_longer_speaks_of_make_room_for_its_next_ones() -> None:
+    taker = Handoffs(TAKER)
+    for number in range(FROM_ONE_AT_ONCE_MAX):
+        assert begins(taker, GIVER, number)
+    assert begins(taker, GIVER, 0, now_s=TAKEN_SILENT_S)
+    assert not begins(taker, GIVER, 100, now_s=TAKEN_SILENT_S)
+    assert begins(taker, GIVER, 100, now_s=TAKEN_SILENT_S + 1)
+    chunks = [Chunk(handoff=HandoffId(f"h{number}"), offset=0, data=b"x") for number in (0, 1)]
+    assert [taker.chunk(GIVER, chunk, 6.0)[0] != [] for chunk in chunks] == [True, False]
+
+
+def test_one_member_announces_no_more_bytes_at_once_than_two_of_the_largest_have() -> None:
+    taker = Handoffs(TAKER)
+    large = [announce(b"x", name=f"h{number}") for number in range(3)]
+    large = [msgspec.structs.replace(begin, size=HANDOFF_BYTES_MAX) for begin in large]
+    assert [bool(taker.begun(GIVER, begin, "", 0.0)) for begin in large] == [True, True, False]
+
+
+def test_a_giver_begins_no_more_at_once_than_its_taker_takes_and_the_rest_in_their_order() -> None:
+    wire = Wire(loses=lambda message: isinstance(message, HandoffDone))
+    for number in range(FROM_ONE_AT_ONCE_MAX + 2):
+        name = f"h{number}"
+        wire.carry(wire.giver.give(TAKER, announce(b"xy", name=name), b"xy", 0.0), 0.0)
+    assert len(wire.outcomes) == FROM_ONE_AT_ONCE_MAX
+    wire.loses = lambda message: False
+    wire.tick(1.01)
+    wire.tick(1.1)
+    given = [outcome.begin.handoff for outcome in wire.outcomes if isinstance(outcome, Given)]
+    assert given == [f"h{number}" for number in range(FROM_ONE_AT_ONCE_MAX + 2)]
+
+
+def test_a_taker_that_has_forgotten_what_it_held_is_given_all_of_it_again() -> None:
+    data = bytes(20 * CHUNK_BYTES)
+    cut = iter([False] * 12)
+    wire = Wire(loses=lambda message: next(cut, True))
+    wire.carry(wire.giver.give(TAKER, announce(data), data, 0.0), 0.0)
+    wire.taker, wire.loses = Handoffs(TAKER), lambda message: False
+    for second in range(1, 10):
+        wire.tick(second * 1.01)
+    assert [type(outcome) for outcome in wire.outcomes] == [Arrived, Given]
+
+
+def test_a_taker_that_takes_byte_after_byte_is_given_up() -> None:
+    giver, data = Handoffs(GIVER), bytes(4 * CHUNK_BYTES)
+    giver.give(TAKER, announce(data), data, 0.0)
+    outcomes: list[Outcome] = []
+    for half in range(round(2 * STILL_S_MAX) + 4):
+        giver.got(TAKER, HandoffGot(handoff=HandoffId("h1"), offset=half), half * 0.5)
+        outcomes += giver.ticked(half * 0.5)[1]
+    assert outcomes == [NotGiven(TAKER, announce(data), "it answered, but took nothing more")]
+
+
+def test_a_giver_that_slept_in_the_middle_goes_on() -> None:
+    data = bytes(20 * CHUNK_BYTES)
+    cut = iter([False] * 12)
+    wire = Wire(loses=lambda message: next(cut, True))
+    wire.carry(wire.giver.give(TAKER, announce(data), data, 0.0), 0.0)
+    wire.tick(1.01)
+    wire.loses = lambda message: False
+    for second in range(10):
+        wire.tick(8 * 3600.0 + second * 1.01)
+    assert [type(outcome) for outcome in wire.outcomes] == [Arrived, Given]
+
+
+def test_a_handoff_whose_turn_has_not_come_sends_nothing_whatever_its_taker_says() -> None:
+    giver, data = Handoffs(GIVER), bytes(4 * CHUNK_BYTES)
+    for number in range(FROM_ONE_AT_ONCE_MAX + 1):
+        giver.give(TAKER, announce(data, name=f"h{number}"), data, 0.0)
+    waiting = HandoffId(f"h{FROM_ONE_AT_ONCE_MAX}")
+    for chunks in range(3):
+        assert giver.got(TAKER, HandoffGot(handoff=waiting, offset=chunks * CHUNK_BYTES), 0.1) == []

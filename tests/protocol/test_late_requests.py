@@ -51,6 +51,31 @@ def test_a_late_request_begins_where_an_earlier_group_parted() -> None:
     assert len([order for order in world["ann"].denoised if order.leaves]) == 1, "no shared step ran again"
 
 
+def test_a_group_does_not_wait_with_whoever_is_lost_and_whoever_comes_back_is_in_it_again() -> None:
+    world = LittleWorld(*NAMES)
+    assert world.elect() == "eve"
+    orders: list[MakePlan] = []
+
+    def drafts(order: MakePlan) -> tuple[Draft, ...]:
+        orders.append(order)
+        return (draft(order, {request.id: 5 for request in order.requests}),)
+
+    world.drafts = drafts
+    together = {"group_name": "fruit", "group_size": 2, "wait_ms": 60_000}
+    world.ask("ann", picture_request("apple", "ann", **together))
+    world.run(1.0)
+    world.part(("ann",), ("bob", "eve"))
+    world.run(8.0)
+    world.ask("bob", picture_request("lemon", "bob", **together))
+    world.run(4.0)
+    assert not orders, "one of the two is not here"
+    world.mend()
+    world.run_until(lambda: bool(world["ann"].pictures and world["bob"].pictures), seconds_max=20.0)
+    (order,) = orders
+    assert {request.id for request in order.requests} == {"apple", "lemon"}
+    assert world["bob"].pictures == {RequestId("lemon"): [b"apple@5->lemon#41"]}
+
+
 def test_ones_own_kept_checkpoint_serves_as_well() -> None:
     world = world_with_a_kept_apple()
     world.drafts = from_what_is_kept

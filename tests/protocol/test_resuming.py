@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from peerd_protocol import codec
 from peerd_protocol.actions import Denoise
 from peerd_protocol.events import Cancelled, Received
-from peerd_protocol.ids import NodeId, RequestId
-from peerd_protocol.messages import Answer, AnyMessage, Bereft, Chunk, Offer, PlanTold, StandsBy
+from peerd_protocol.ids import Attempt, NodeId, RequestId, Term
+from peerd_protocol.messages import Answer, AnyMessage, Bereft, Chunk, Offer, PlanTold, StandDown, StandsBy
 from peerd_protocol.notices import PlanMade, WentAlone
 from peerd_protocol.plan import GroupPlan
 from tests.protocol.little_world import LittleWorld, draft, picture_request
@@ -104,6 +104,83 @@ def test_so_they_are_when_the_executor_led_the_cluster(step: int, refuses: bool)
     assert [plan.executor for plan in plans] == ["eve", "ann"]
     assert plans[0].seed == plans[1].seed
     world.run_until_nothing_is_open()
+
+
+def test_an_executor_whose_answer_is_lost_is_told_to_stop_before_another_is_asked() -> None:
+    """It said yes and runs already; to the leader it is one that does not answer."""
+    names = ("ann", "bob", "eve")
+    world, lost = world_of(*names, executor="bob"), list[NodeId]()
+
+    def loses(sender: NodeId, to: NodeId, message: AnyMessage) -> bool:
+        if isinstance(message, Answer) and not lost:
+            lost.append(sender)
+            return True
+        return False
+
+    world.loses = loses
+    for place in world.places.values():
+        place.step_ticks = 10
+    assert world.elect() == "eve"
+    ask_all(world, *names)
+    world.run_until(lambda: bool(shared_steps_run(world["ann"].denoised)))
+    world.run(0.1)
+    assert lost == ["bob"] and shared_steps_run(world["bob"].denoised)
+    assert step_of(world, "bob") == 0, "it runs them no longer"
+    world.run_until(lambda: all(world[name].pictures for name in names), seconds_max=120.0)
+    assert len(shared_steps_run(world["bob"].denoised)) == len(shared_steps_run(world["ann"].denoised)) == 1
+    world.run_until_nothing_is_open()
+
+
+def test_an_executor_that_the_leader_only_hears_no_more_is_told_to_stop() -> None:
+    """The leader is no member, so nobody misses a step; else a runner would have said so."""
+    names = ("ann", "bob", "dan")
+    world = world_of(*names, "eve", executor="bob")
+    for place in world.places.values():
+        place.step_ticks = 10
+    assert world.elect() == "eve"
+    ask_all(world, *names)
+    world.run_until(has_run(world, "bob", 1))
+    world.deaf = {(NodeId("eve"), NodeId("bob"))}
+    world.run_until(lambda: bool(shared_steps_run(world["ann"].denoised)))
+    world.run(0.1)
+    assert step_of(world, "bob") == 0, "it runs them no longer"
+    world.mend()
+    world.run_until(lambda: all(world[name].pictures for name in names), seconds_max=120.0)
+    world.run_until_nothing_is_open()
+
+
+def test_the_end_of_a_try_does_not_stop_a_later_one_of_the_same_device() -> None:
+    """Words may overtake each other: the new offer is here when the old try is called off."""
+    world = world_of("ann", "bob", "eve", executor="bob")
+    assert world.elect() == "eve"
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "bob", 2))
+    (share,) = world["bob"].node._executor._shares.values()
+    again = replace(share.offer, attempt=Attempt(share.offer.attempt.term, 50))
+    world.tell("bob", Received(NodeId("eve"), again))
+    world.tell("bob", Received(NodeId("eve"), StandDown(group=share.offer.group, attempt=share.offer.attempt)))
+    world.run(0.3)
+    (later,) = world["bob"].node._executor._shares.values()
+    assert later.offer.attempt == again.attempt
+    assert step_of(world, "bob") > 0
+
+
+def test_a_liar_that_lets_the_standby_go_costs_no_steps() -> None:
+    """It names itself as the leader of a term far above; whoever stands by follows another."""
+    world = world_of("ann", "bob", "dan", "eve", executor="bob")
+    assert world.elect() == "eve"
+    ask_all(world, "ann", "bob", "eve")
+    world.run_until(has_run(world, "bob", 5))
+    (plan,) = [notice for notice in world["eve"].notices[RequestId("eve's")] if isinstance(notice, PlanMade)]
+    assert plan.executor == "bob"
+    (group,) = world["ann"].node._standby._watches
+    forged = Attempt(Term(2**60, NodeId("dan"), world["dan"].boot), 0)
+    world.tell("ann", Received(NodeId("dan"), StandDown(group=group, attempt=forged)))
+    world.run(0.1)
+    world.kill("bob")
+    assert pictures(world, "ann", "eve") == undisturbed("ann", "bob", "eve", executor="bob")[::2]
+    (resumed,) = shared_steps_run(world["ann"].denoised)
+    assert resumed.resumes, "its spare is here"
 
 
 def test_of_two_devices_the_one_that_is_left_goes_on_by_itself() -> None:

@@ -5,16 +5,17 @@ Never here: what becomes of a spare when an executor is lost (`test_resuming`).
 
 import hashlib
 
+import pytest
 from msgspec.structs import replace
 
 from peerd_protocol.actions import Send
 from peerd_protocol.coordination import standby
 from peerd_protocol.coordination.standby import Spare, StandbyDuty
-from peerd_protocol.ids import Attempt, GroupId, HandoffId, NodeId, RequestId
+from peerd_protocol.ids import Attempt, BootNonce, GroupId, HandoffId, NodeId, RequestId, Term
 from peerd_protocol.messages import Beginning, HandoffBegin, Offer, Standby, StandDown, StandsBy
 from tests.protocol.samples import ADA, ATTEMPT, BOB, GROUP, OFFER, TERM
 
-EVE = NodeId("EVE")
+DAN, EVE = NodeId("DAN"), NodeId("EVE")
 NOW_S = 100.0
 
 
@@ -103,14 +104,23 @@ def test_a_higher_attempt_begins_without_a_spare_and_a_lower_one_changes_nothing
     assert mine.spare(GROUP) is None
 
 
-def test_the_executor_or_a_leader_lets_it_go_and_nobody_else() -> None:
+@pytest.mark.parametrize("sender", [ADA, DAN], ids=["its-executor", "the-leader"])
+def test_the_executor_or_the_leader_lets_it_go_and_nobody_else(sender: NodeId) -> None:
     mine = duty()
     through = StandDown(group=GROUP, attempt=ATTEMPT)
-    mine.stood_down(EVE, through)
-    mine.stood_down(ADA, replace(through, attempt=Attempt(TERM, 1)))
+    mine.let_go(EVE, through, DAN)
+    mine.let_go(sender, replace(through, attempt=Attempt(TERM, 1)), DAN)
     assert told(mine, NOW_S) == [(ADA, 0)]
-    mine.stood_down(ADA, through)
+    mine.let_go(sender, through, DAN)
     assert told(mine, NOW_S + 60.0) == []
+
+
+@pytest.mark.parametrize("leader", [DAN, None], ids=["while-another-leads", "while-nobody-leads"])
+def test_nobody_becomes_a_leader_by_a_term_of_its_own_making(leader: NodeId | None) -> None:
+    mine = duty()
+    forged = Attempt(Term(2**60, EVE, BootNonce("x")), 0)
+    mine.let_go(EVE, StandDown(group=GROUP, attempt=forged), leader)
+    assert told(mine, NOW_S) == [(ADA, 0)]
 
 
 def test_what_nobody_lets_go_is_forgotten_in_time() -> None:

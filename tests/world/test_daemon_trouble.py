@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from peerd.demo.nodes import NodeProcess
@@ -22,6 +23,7 @@ from tests.world.asking import (
     end,
     open_requests_of,
     peerd,
+    pid_of,
     restart,
     the_sentence,
     until,
@@ -62,6 +64,42 @@ def test_a_daemon_that_ends_leaves_no_engine_behind(node: NodeProcess, number: s
     end(node, number)
     wait_until_gone(engine)
     assert asked.tale.finished is None
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A model that takes a minute to read."""
+    folder = tmp_path / "endless"
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"unet": ["diffusers", "UNet"]}')
+    with (folder / "unet.safetensors").open("wb") as weights:
+        weights.truncate(1 << 36)
+    return folder
+
+
+def reads(pid: int, folder: Path) -> bool:
+    return any(Path(file.path).parent == folder for file in psutil.Process(pid).open_files())
+
+
+def test_a_daemon_that_reads_a_large_model_for_somebody_ends_without_having_read_it(
+    node: NodeProcess, endless: Path
+) -> None:
+    restart(node)
+    asking = begin(node.home, "generate", "apple on table", "--model", str(endless), "--json")
+    until(lambda: reads(pid_of(node), endless), "it reads the model")
+    end(node)
+    asking.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_reads_a_large_model_ends_without_having_read_it(
+    node: NodeProcess, endless: Path, number: signal.Signals
+) -> None:
+    starting = begin(node.home, "up", "--no-mdns", PEERD_NODE_MODEL=str(endless))
+    until(lambda: reads(starting.pid, endless), "it reads the model")
+    starting.send_signal(number)
+    stdout, _ = starting.communicate(timeout=30)
+    assert stdout == "", "it never was ready"
 
 
 # ---- cancelling ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from peerd_protocol.coordination.rescues import Rescues
 from peerd_protocol.events import Planned
 from peerd_protocol.ids import NodeId, RequestId, Term
 from peerd_protocol.messages import Answer, Bereft, GroupEnded, RequestFailed, StandsBy
-from peerd_protocol.plan import CacheEntry, Request
+from peerd_protocol.plan import GROUP_MEMBERS_MAX, CacheEntry, Request
 from peerd_protocol.profile import Profile
 
 GATHER_S = 0.15
@@ -23,6 +23,8 @@ GATHER_S = 0.15
 WAIT_S_MAX = 600.0
 OPEN_MAX = 256
 """Requests in hand; what comes beyond is announced again by its origin."""
+ORIGIN_OPEN_MAX = GROUP_MEMBERS_MAX
+"""Of one origin: the largest group may be its own, and nobody keeps all others from being planned."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Leader:
             return self._offers.repeat(request.id)
         if runner is not None:
             self._offers.remove(request.id)  # its runner is gone: have it planned again
-        if self._is_waiting(request.id) or self._open_count() >= OPEN_MAX:
+        if self._is_waiting(request.id) or self._is_full_for(sender):
             return []
         waits = bool(request.group_name and request.wait_ms)  # one planned before has waited for its group already
         key = f"named/{request.group_name}" if waits else "window"
@@ -67,7 +69,7 @@ class Leader:
         return []
 
     def withdrawn(self, sender: NodeId, request: RequestId) -> None:
-        for waiting in [*(entry.requests for entry in self._gathering.values()), *self._planning.values()]:
+        for waiting in self._waiting():
             if request in waiting and waiting[request].origin == sender:
                 del waiting[request]
         self._offers.remove(request, sender)
@@ -123,16 +125,21 @@ class Leader:
         return []
 
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
+        """What it asked for is not waited with: should it come back, it announces what is open again."""
         self._cached.pop(peer, None)
+        for gathering in self._gathering.values():
+            gathering.requests = {name: each for name, each in gathering.requests.items() if each.origin != peer}
         return self._offers.peer_lost(peer, now_s)
 
     # ---- the books -----------------------------------------------------------------------------------------
 
-    def _is_waiting(self, request: RequestId) -> bool:
-        return any(request in entry.requests for entry in self._gathering.values()) or any(
-            request in batch for batch in self._planning.values()
-        )
+    def _waiting(self) -> list[dict[RequestId, Request]]:
+        return [*(entry.requests for entry in self._gathering.values()), *self._planning.values()]
 
-    def _open_count(self) -> int:
-        gathering = sum(len(entry.requests) for entry in self._gathering.values())
-        return gathering + sum(map(len, self._planning.values()))
+    def _is_waiting(self, request: RequestId) -> bool:
+        return any(request in waiting for waiting in self._waiting())
+
+    def _is_full_for(self, origin: NodeId) -> bool:
+        """Whether no more requests are taken in, at all or of this origin."""
+        waiting = [request.origin for each in self._waiting() for request in each.values()]
+        return len(waiting) >= OPEN_MAX or waiting.count(origin) >= ORIGIN_OPEN_MAX

@@ -175,8 +175,7 @@ class Offers:
             return []
         if (group.executor, group.attempt) != (plan.executor, plan.attempt):
             return []
-        stopped = Send(plan.executor, StandDown(group=group.id, attempt=group.attempt))
-        return [stopped, *self._next(group, f"{plan.executor}: {reason}", now_s)]
+        return [*_stop(group), *self._next(group, f"{plan.executor}: {reason}", now_s)]
 
     def knows(self, group: GroupId) -> bool:
         return group in self._groups
@@ -193,21 +192,24 @@ class Offers:
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
         """What it was offered or ran goes on to the next, from its spare if there is one.
 
-        What it ran of its own died with it: when it comes back, its origin has that planned anew.
+        It may only be out of earshot, and runs what nobody waits for unless it is told. What it ran of its own died
+        with it: when it comes back, its origin has that planned anew.
         """
         lost = [group for group in self._groups.values() if group.executor == peer]
+        stopped = [action for group in lost for action in _stop(group)]
         for group in list(self._groups.values()):
             group.lose(peer)
             if group.told and not group.members and not self._branches(group):
                 del self._groups[group.id]
         actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
-        return actions + self.settle(now_s)
+        return [*stopped, *actions, *self.settle(now_s)]
 
     def ticked(self, now_s: float) -> list[Action]:
         actions: list[Action] = []
         for group in list(self._groups.values()):
             if group.answer_by_s is not None and now_s > group.answer_by_s:
-                actions += self._next(group, f"{group.executor}: no answer", now_s)
+                # Perhaps it said yes, and runs already.
+                actions += [*_stop(group), *self._next(group, f"{group.executor}: no answer", now_s)]
             elif now_s - group.made_s > GROUP_KEPT_S:
                 self._groups.pop(group.id, None)
         return actions
@@ -325,3 +327,8 @@ class Offers:
     def _tree(self, group: Group) -> list[Group]:
         """The group and all branches below it."""
         return [group, *(below for branch in self._branches(group) for below in self._tree(branch))]
+
+
+def _stop(group: Group) -> list[Action]:
+    """Whoever has it now may forget this attempt, whether it was offered, is accepted or runs; a later one stays."""
+    return [] if group.executor is None else [Send(group.executor, StandDown(group=group.id, attempt=group.attempt))]

@@ -94,10 +94,13 @@ class StandbyDuty:
         watch = self._watches.get(group)
         return None if watch is None else watch.spare
 
-    def stood_down(self, sender: NodeId, message: StandDown) -> list[Action]:
-        """The executor is through, or a leader has no more use for this attempt."""
+    def let_go(self, sender: NodeId, message: StandDown, leader: NodeId | None) -> list[Action]:
+        """The executor is through, or the leader that this node follows has no more use for this attempt.
+
+        Whom a message names as its leader is its sender's word, and counts for nothing here.
+        """
         watch = self._watches.get(message.group)
-        tells = watch is not None and sender in (watch.executor, message.attempt.term.leader)
+        tells = watch is not None and sender in (watch.executor, leader)
         if watch is not None and tells and watch.offer.attempt <= message.attempt:
             del self._watches[message.group]
         return []

@@ -81,6 +81,14 @@ def test_the_hottest_zone_that_makes_sense_counts(tmp_path: Path) -> None:
     assert read(tmp_path) == Power(PowerClass.MAINS, None, 86.5, hot=True)
 
 
+def test_a_jetson_whose_power_chip_has_no_sensor_is_as_warm_as_its_other_zones(tmp_path: Path) -> None:
+    told = [("CPU-therm", "33500"), ("GPU-therm", "32500"), ("PMIC-Die", "100000"), ("thermal-fan-est", "33000")]
+    for zone, (kind, milli) in enumerate(told):
+        put(tmp_path, f"thermal/thermal_zone{zone}/type", kind)
+        put(tmp_path, f"thermal/thermal_zone{zone}/temp", milli)
+    assert read(tmp_path) == Power(PowerClass.MAINS, None, 33.5, hot=False)
+
+
 def test_rubbish_is_not_known_and_never_raises(tmp_path: Path) -> None:
     battery(tmp_path, "a lot", "\x00\xff")
     (tmp_path / "class/power_supply/BAT1").mkdir()

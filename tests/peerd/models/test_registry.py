@@ -62,7 +62,9 @@ def test_equal_files_are_one_model_wherever_they_lie_and_other_weights_another(t
     assert registry.find(str(one)).digest != registry.find(str(two)).digest
 
 
-@pytest.mark.parametrize("name", ["", "nothing", "../etc", ".", "/nowhere", "a\0b", "~nobody-here/model"])
+@pytest.mark.parametrize(
+    "name", ["", "nothing", "../etc", ".", "/nowhere", "a\0b", "~nobody-here/model", "/" + "x" * 300]
+)
 def test_what_is_no_model_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(LocalError) as told:
         Registry(tmp_path).find(name)
@@ -134,10 +136,12 @@ def test_a_model_is_known_for_as_long_as_its_folder_is_there_and_holds_it(tmp_pa
     registry = Registry(tmp_path / "home", shelf=board, embedded=tmp_path / "none")
     digest = registry.find(str(other(tmp_path / "one", "one"))).digest
     (tmp_path / "one").rename(tmp_path / "away")
+    registry.look_around()
     assert registry.digests() == []
     with pytest.raises(LocalError, match="no model with the digest"):
         registry.folder_of(digest)
     (tmp_path / "away").rename(tmp_path / "one")
+    registry.look_around()
     assert registry.digests() == [digest], "a drive that was unplugged comes back"
     other(tmp_path / "one", "changed")
     with pytest.raises(LocalError, match="no model with the digest"):
@@ -150,12 +154,55 @@ def test_a_model_is_known_for_as_long_as_its_folder_is_there_and_holds_it(tmp_pa
     assert later.digests() == []
 
 
+def make_unreadable(file: Path) -> None:
+    """The system answers a look at it with another error than that it is missing, as a stale share does; root too."""
+    file.unlink()
+    file.symlink_to("x" * 300)
+
+
+def test_a_folder_that_can_not_be_looked_at_any_more_is_away_and_hides_no_other(tmp_path: Path) -> None:
+    board = Board()
+    registry = Registry(tmp_path / "home", shelf=board, embedded=a_model(tmp_path / "embedded"))
+    usual = registry.find("embedded").digest
+    one = registry.find(str(other(tmp_path / "one", "one"))).digest
+    make_unreadable(tmp_path / "one" / "model_index.json")
+    registry.look_around()
+    assert registry.digests() == [usual]
+    with pytest.raises(LocalError, match="no model with the digest"):
+        registry.folder_of(one)
+    with pytest.raises(LocalError, match="not a model folder"):
+        registry.find(str(tmp_path / "one"))
+    later = Registry(tmp_path / "home", shelf=board, embedded=tmp_path / "embedded")
+    later.recall()
+    assert later.digests() == [usual]
+
+
+def test_a_part_of_a_model_that_can_not_be_looked_at_is_one_sentence(tmp_path: Path) -> None:
+    folder = a_model(tmp_path / "one")
+    make_unreadable(folder / "unet" / "config.json")
+    with pytest.raises(LocalError, match="can not be read"):
+        Registry(tmp_path / "home").find(str(folder))
+
+
+def test_one_entry_that_can_not_be_looked_at_hides_no_other_name(tmp_path: Path) -> None:
+    a_model(tmp_path / "models" / "mine")
+    (tmp_path / "models" / "stale").symlink_to("x" * 300)
+    assert Registry(tmp_path).names() == ["embedded", "mine"]
+
+
 def test_a_copy_stands_in_for_a_folder_that_is_gone(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "home", embedded=tmp_path / "none")
     digests = {registry.find(str(a_model(tmp_path / name))).digest for name in ("one", "two")}
     assert set(registry.digests()) == digests
     shutil.rmtree(tmp_path / "one")
     assert registry.folder_of(*digests) == tmp_path / "two"
+
+
+def test_a_node_that_stops_reads_no_folder_to_its_end(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "home", embedded=tmp_path / "none")
+    registry.stop()
+    with pytest.raises(LocalError, match="peerd is stopping"):
+        registry.find(str(a_model(tmp_path / "one")))
 
 
 def test_only_so_many_folders_are_remembered(tmp_path: Path) -> None:
