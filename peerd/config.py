@@ -6,6 +6,7 @@ Never here: reading or writing a node's state (`store.py`), or what the daemon d
 
 import fcntl
 import os
+import re
 import socket
 import stat
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from peerd import paths
 from peerd.device.power import PowerSettings
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.errors import LocalError
@@ -25,6 +27,7 @@ FILE_NAME = "config.toml"
 LOCK_NAME = "lock"
 FILE_BYTES_MAX = 64 * 1024
 NAME_CHARS_MAX = 40
+PORT_MAX = 65_535
 DEVICE_SOCKET = "/run/peerd/api.sock"
 """Where the one daemon of a whole device listens for a group of its people."""
 
@@ -106,10 +109,13 @@ class Config(_Table, frozen=True):
 
 
 def home() -> Path:
-    """This node's folder: PEERD_HOME, else the platform's place for a user's data. It may not exist yet."""
+    """This node's folder: PEERD_HOME, else the platform's place for a user's data. It may not exist yet.
+
+    LocalError if PEERD_HOME means no path.
+    """
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return paths.whole(chosen)
     import platformdirs  # only here: the demo and the tests always set PEERD_HOME
 
     return Path(platformdirs.user_data_dir("peerd", appauthor=False))
@@ -130,6 +136,14 @@ def group_number(name: str) -> int:
         raise LocalError(
             f"This device has no group {name!r}, which [api] in {FILE_NAME} lets ask; make it with `groupadd {name}`."
         ) from error
+
+
+def address_of(peer: str) -> tuple[str, int]:
+    """The host and port that HOST:PORT names. LocalError if it names none."""
+    host, colon, port = peer.rpartition(":")
+    if not colon or not host or not re.fullmatch(r"0*[1-9]\d{0,4}", port, re.ASCII) or int(port) > PORT_MAX:
+        raise LocalError(f"A peer is named by HOST:PORT, for example 192.168.1.20:4711; {peer!r} is not.")
+    return host, int(port)
 
 
 def make_home(folder: Path) -> Path:

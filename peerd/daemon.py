@@ -60,7 +60,7 @@ from peerd.store import Store
 from peerd.works import Works
 from peerd_protocol.actions import Remember
 from peerd_protocol.coordination import origin
-from peerd_protocol.errors import PeerdError
+from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.events import CacheChanged, PeerClosed, PeerConnected, Profiled, Received, RosterChanged
 from peerd_protocol.ids import BootNonce, NodeId
 from peerd_protocol.limits import readable
@@ -77,6 +77,7 @@ LARGER_FROM_STEPS_PER_SECOND = 4.0
 """From this speed on, two steps at four times the pixels take about two seconds at most."""
 DESCRIPTORS_WANTED = 4_096
 """A thousand for ZeroMQ's sockets, and room for strangers' connections until they are cut."""
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LISTEN_HOST = "0.0.0.0"
 RECEIPT_HEAD = "receipts/head/"
 """Before the device's id, where the end of its log is remembered."""
@@ -100,7 +101,10 @@ def main(options: UpOptions, on_ready: Callable[[Ready], None]) -> None:
     """`peerd up`: run until SIGTERM or SIGINT. Raises PeerdError."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine())
-    logging.basicConfig(handlers=[handler], level=os.environ.get("PEERD_LOG", "INFO").upper())
+    level = os.environ.get("PEERD_LOG", "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise LocalError(f"PEERD_LOG is one of {', '.join(LOG_LEVELS)}; {level[:40]!r} is not.")
+    logging.basicConfig(handlers=[handler], level=level)
     _allow_descriptors()
     try:
         asyncio.run(_run(options, on_ready))
@@ -189,8 +193,9 @@ async def _composed(
         board = NoticeBoard()
         for request in origin.requests_in(recalled):  # of an earlier life, and as good as any to follow or cancel
             board.open_page(request)
-        await asyncio.to_thread(sweep, home / "pictures")  # this daemon alone writes there, and not yet
-        outbox = Outbox(store, registry, home / "pictures")
+        pictures = home / "pictures"
+        await asyncio.to_thread(sweep, pictures)  # this daemon alone writes there, and not yet
+        outbox = Outbox(store, registry, pictures)
         outbox.forget_ended(recalled)
         cache = await asyncio.to_thread(CheckpointCache, home / FOLDER_NAME, settings.cache.bytes_max, seal=seal)
         runtime.post(CacheChanged(cache.entries()))
@@ -217,8 +222,7 @@ async def _composed(
         await transport.start(LISTEN_HOST, port)
         closing.push_async_callback(transport.close)
         for peer in (*settings.network.peers, *options.peers):
-            host, _, peer_port = peer.rpartition(":")
-            transport.dial(host, int(peer_port), None)
+            transport.dial(*config.address_of(peer), None)
         discovery = Discovery(
             identity.node, roster, on_found=lambda node, host, found_port: transport.dial(host, found_port, node)
         )
@@ -260,6 +264,7 @@ async def _composed(
             works=works,
             board=board,
             outbox=outbox,
+            pictures=pictures,
             cached=cache,
             settings=settings.planning,
             allowance=allowance,

@@ -67,6 +67,8 @@ class Reception:
     works: Works
     board: NoticeBoard
     outbox: Outbox
+    pictures: Path
+    """Where the outbox writes what nobody named a file for; nothing else is ever removed."""
     cached: CheckpointCache
     settings: PlanSettings
     allowance: Allowance
@@ -97,6 +99,15 @@ class Reception:
             return await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             raise LocalError(f"The picture at {path} can not be read: {error.strerror}.") from error
+
+    async def discard(self, request: RequestId) -> None:
+        path = Path(self.board.finished(request).path)
+        if path.parent != self.pictures:  # a name that somebody gave: nobody else may have a file removed by it
+            raise LocalError(f"The picture at {path} is not in this node's own folder; whoever named it removes it.")
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise LocalError(f"The picture at {path} can not be removed: {error.strerror}.") from error
 
     async def cancel(self, request: RequestId) -> None:
         self.board.must_know(request)

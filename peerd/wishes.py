@@ -8,9 +8,11 @@ import secrets
 import time
 from pathlib import Path
 
+from peerd import paths
 from peerd.api.desk import Wish
 from peerd.models.registry import Registry
 from peerd.planning.phrases import concept_phrase
+from peerd_protocol.bounds import NAME_CHARS_MAX
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import NodeId, RequestId
 from peerd_protocol.plan import GROUP_MEMBERS_MAX, PROMPT_CHARS_MAX, SIDE_PIXELS_MAX, STEPS_MAX, Call, Request
@@ -79,14 +81,12 @@ def _check_words(wish: Wish) -> None:
             raise LocalError(f"The {name} has {len(text)} characters; {PROMPT_CHARS_MAX} are the most.")
     if not 1 <= wish.group_size <= GROUP_MEMBERS_MAX:
         raise LocalError(f"A group has 1 to {GROUP_MEMBERS_MAX} requests; {wish.group_size} were asked for.")
+    if len(wish.group_name) > NAME_CHARS_MAX:  # peers would refuse the request, and so would this node's next life
+        raise LocalError(f"A group's name has {NAME_CHARS_MAX} characters at most; {len(wish.group_name)} were given.")
     if not 0 <= wish.wait_s <= WAIT_S_MAX:
         raise LocalError(f"A request waits 0 to {WAIT_S_MAX:g} seconds for its group; {wish.wait_s:g} were asked for.")
     if wish.out is not None:
-        out = Path(wish.out)
-        if not out.is_absolute() or not out.parent.is_dir():
-            raise LocalError(f"There is no folder {out.parent} to write the picture into.")
-        if out.is_dir():
-            raise LocalError(f"{out} is a folder; name a file to write the picture to.")
+        paths.check_place(Path(wish.out))
 
 
 def _side(asked: int | None, default: int) -> int:

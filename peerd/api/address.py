@@ -6,12 +6,16 @@ Never here: opening the socket.
 import hashlib
 import os
 import re
+import socket
 import stat
 from pathlib import Path
 
+from peerd import paths
 from peerd_protocol.errors import LocalError
 
 SOCKET_NAME = "api.sock"
+PROBE_S_MAX = 1.0
+"""The system answers for a daemon that listens; only one whose queue is full takes longer."""
 SOCKET_PATH_BYTES_MAX = 107
 """sockaddr_un holds 108 bytes, and the last is the terminating zero."""
 
@@ -26,12 +30,28 @@ def socket_path(home: Path) -> Path:
     inside = home / SOCKET_NAME
     if len(os.fsencode(inside)) <= SOCKET_PATH_BYTES_MAX:
         return inside
-    owner = home.stat().st_uid if home.exists() else os.geteuid()
+    try:
+        owner = home.stat().st_uid
+    except OSError:  # not there yet, or not to be looked at
+        owner = os.geteuid()
     tag = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
     runtime = Path(f"/run/user/{owner}")
-    if not (runtime.is_dir() and runtime.stat().st_uid == owner):
+    if not (paths.is_folder(runtime) and runtime.stat().st_uid == owner):
         runtime = Path("/tmp")  # world-writable, so both sides check the folder
     return runtime / f"peerd-{owner}-{tag}" / SOCKET_NAME
+
+
+def is_listened_to(path: Path) -> bool:
+    """Whether a daemon is at this socket, ours to ask or not; False for one that was left behind, or none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_S_MAX)
+        try:
+            probe.connect(os.fspath(path))
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            return False
+        except OSError:  # another's, or one that is busy
+            return True
+    return True
 
 
 def private_folder(path: Path) -> Path:

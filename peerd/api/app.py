@@ -1,7 +1,8 @@
 """The routes of the local API: HTTP in, desk calls out.
 
-Every error is JSON of one sentence: 400 for what the caller may not ask, 404 for what is not there, 500 for our own
-faults. Never here: sockets (`server.py`), or what the daemon does (`desk.py` is the port to it).
+Every error is JSON of one sentence: 400 for what can not be asked, 403 for what its owner alone may ask, 404 for what
+is not there, 500 for our own faults. Never here: sockets (`server.py`), or what the daemon does (`desk.py` is the port
+to it).
 """
 
 import asyncio
@@ -38,6 +39,7 @@ from peerd_protocol.errors import UNREADABLE, LocalError, PeerdError
 from peerd_protocol.ids import RequestId
 
 INVITE_MINUTES_MAX = 10.0
+FOR_ITS_OWNER = "Only the owner of this daemon may do that; ask as the daemon's own user, at the socket in its home."
 
 log = logging.getLogger("peerd.api")
 Body = TypeVar("Body")
@@ -45,7 +47,10 @@ Handler = Callable[[Request], Awaitable[Response | Lines]]
 
 
 class Api:
-    """The handlers. `closing` is set when the daemon stops, which ends every stream; `writes` as in `make_app`."""
+    """The handlers. `closing` is set when the daemon stops, which ends every stream.
+
+    `writes`: whether callers may name a file that the daemon, with its own rights, writes their picture to.
+    """
 
     def __init__(self, desk: Desk, closing: asyncio.Event, writes: bool) -> None:
         self._desk = desk
@@ -70,6 +75,13 @@ class Api:
             return Response(await self._desk.picture(_request_id(request)), media_type="image/png")
         except LocalError as error:
             raise HTTPException(404, str(error)) from error
+
+    async def discard(self, request: Request) -> Response:
+        try:
+            await self._desk.discard(_request_id(request))
+        except LocalError as error:
+            raise HTTPException(404, str(error)) from error
+        return Response(status_code=204)
 
     async def cancel(self, request: Request) -> Response:
         try:
@@ -124,27 +136,38 @@ class Api:
         return await open_lines(values, self._closing)
 
 
-def make_app(desk: Desk, closing: asyncio.Event, *, writes: bool = True) -> Starlette:
-    """`writes`: whether callers may name a file that the daemon, with its own rights, writes their picture to."""
-    api = Api(desk, closing, writes)
+def make_app(desk: Desk, closing: asyncio.Event, *, for_owner: bool = True, writes: bool = True) -> Starlette:
+    """`for_owner`: whether callers may do what the daemon's owner may: let devices in or shut them out, and see or
+    clear what was kept of everybody's prompts. `writes` as in `Api`; nobody but an owner ever may.
+    """
+    api = Api(desk, closing, writes and for_owner)
+
+    def owned(path: str, handler: Handler, method: str) -> Route:
+        return _route(path, handler if for_owner else _refused, method)
+
     return Starlette(
         routes=[
             _route("/v1/requests", api.submit, "POST"),
             _route("/v1/requests/{id}/events", api.events, "GET"),
             _route("/v1/requests/{id}/picture", api.picture, "GET"),
+            _route("/v1/requests/{id}/picture", api.discard, "DELETE"),
             _route("/v1/requests/{id}", api.cancel, "DELETE"),
             _route("/v1/plan", api.plan, "POST"),
             _route("/v1/cluster", api.cluster, "GET"),
-            _route("/v1/cache", api.cache, "GET"),
-            _route("/v1/cache", api.clear_cache, "DELETE"),
-            _route("/v1/invite", api.invite, "POST"),
-            _route("/v1/join", api.join, "POST"),
-            _route("/v1/revoke", api.revoke, "POST"),
-            _route("/v1/leave", api.leave, "POST"),
-            _route("/v1/pairing/{id}", api.answer, "POST"),
+            owned("/v1/cache", api.cache, "GET"),
+            owned("/v1/cache", api.clear_cache, "DELETE"),
+            owned("/v1/invite", api.invite, "POST"),
+            owned("/v1/join", api.join, "POST"),
+            owned("/v1/revoke", api.revoke, "POST"),
+            owned("/v1/leave", api.leave, "POST"),
+            owned("/v1/pairing/{id}", api.answer, "POST"),
         ],
         exception_handlers={HTTPException: _sentence},
     )
+
+
+async def _refused(request: Request) -> Response:
+    raise HTTPException(403, FOR_ITS_OWNER)
 
 
 def _route(path: str, handler: Handler, method: str) -> Route:

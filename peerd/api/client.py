@@ -8,7 +8,7 @@ import http.client
 import os
 import socket
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -42,6 +42,7 @@ PLAN_S_MAX = 120.0
 """A plan may start the engine to measure it, and importing torch takes its time on a small device."""
 
 Line = TypeVar("Line")
+Value = TypeVar("Value")
 
 
 class NoDaemon(LocalError):
@@ -60,12 +61,14 @@ class Client:
         self.home = home
         self.own = path is None
         self._path = path or socket_path(home)
+        self._place = f"at {home}" if path is None else f"of this device, at {path},"
+        """How a sentence names the daemon."""
 
     def view(self, timeout_s: float = CALL_S_MAX) -> NodeView:
-        return msgspec.json.decode(self._call("GET", "/v1/cluster", timeout_s=timeout_s), type=NodeView)
+        return self._read_as(NodeView, self._call("GET", "/v1/cluster", timeout_s=timeout_s))
 
     def submit(self, wish: Wish) -> RequestId:
-        return msgspec.json.decode(self._call("POST", "/v1/requests", wish), type=Submitted).request
+        return self._read_as(Submitted, self._call("POST", "/v1/requests", wish)).request
 
     def follow(self, request: RequestId) -> Generator[AnyNotice, None, None]:
         """All notices of a request from its first on. Closing the generator stops watching, not the request."""
@@ -77,26 +80,30 @@ class Client:
         """The PNG of a finished request."""
         return self._call("GET", f"/v1/requests/{quote(request, safe='')}/picture")
 
+    def discard(self, request: RequestId) -> None:
+        """Have the daemon remove its own copy of a picture that has been fetched."""
+        self._call("DELETE", f"/v1/requests/{quote(request, safe='')}/picture")
+
     def cancel(self, request: RequestId) -> None:
         self._call("DELETE", f"/v1/requests/{quote(request, safe='')}", timeout_s=5.0)
 
     def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:
         answer = self._call("POST", "/v1/plan", PlanAsked(wishes=tuple(wishes)), timeout_s=PLAN_S_MAX)
-        return msgspec.json.decode(answer, type=dict[str, Any])
+        return self._read_as(dict[str, Any], answer)
 
     def cache(self) -> CacheView:
-        return msgspec.json.decode(self._call("GET", "/v1/cache"), type=CacheView)
+        return self._read_as(CacheView, self._call("GET", "/v1/cache"))
 
     def clear_cache(self) -> int:
         """How many kept checkpoints were removed."""
-        return msgspec.json.decode(self._call("DELETE", "/v1/cache"), type=Cleared).count
+        return self._read_as(Cleared, self._call("DELETE", "/v1/cache")).count
 
     def invite(self, minutes: float = 10.0, guest: bool = False) -> Generator[PairingLine, None, None]:
         """Open a join window; closing the generator closes it. Answer each `Asking` with `answer`."""
         return self._lines("POST", "/v1/invite", InviteAsked(minutes=minutes, guest=guest), _pairing_decoder())
 
     def revoke(self, device: str) -> Revoked:
-        return msgspec.json.decode(self._call("POST", "/v1/revoke", RevokeAsked(device=device)), type=Revoked)
+        return self._read_as(Revoked, self._call("POST", "/v1/revoke", RevokeAsked(device=device)))
 
     def leave(self, abandon: bool = False) -> None:
         self._call("POST", "/v1/leave", LeaveAsked(abandon=abandon))
@@ -121,8 +128,26 @@ class Client:
                 if line == b"\n":
                     continue
                 if line.startswith(b'{"error"'):
-                    raise LocalError(msgspec.json.decode(line, type=Trouble).error)
-                yield decoder.decode(line)
+                    raise LocalError(self._read_as(Trouble, line).error)
+                try:
+                    value = decoder.decode(line)
+                except UNREADABLE as error:
+                    raise self._foreign(error) from error
+                yield value
+
+    def _read_as(self, kind: type[Value], answer: bytes) -> Value:
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except UNREADABLE as error:
+            raise self._foreign(error) from error
+
+    def _foreign(self, error: BaseException) -> DaemonGone:
+        from importlib.metadata import version  # only here: it reads files
+
+        return DaemonGone(
+            f"The daemon {self._place} answers what peerd {version('peerd')} can not read ({error}); it runs another "
+            "version: start it again after an update, so that both are of one."
+        )
 
     def _connect(self, timeout_s: float) -> "_Connection":
         connection = _Connection(self._path, timeout_s)
@@ -131,7 +156,7 @@ class Client:
             connection.connect()
         except (FileNotFoundError, ConnectionRefusedError) as error:
             connection.close()
-            raise NoDaemon(f"No daemon runs on this home ({self.home}); start one with `peerd up`.") from error
+            raise NoDaemon(self._nobody()) from error
         except PermissionError as error:
             connection.close()
             raise NoDaemon(
@@ -143,9 +168,13 @@ class Client:
         return connection
 
     def _ask(self, connection: "_Connection", method: str, path: str, body: object) -> http.client.HTTPResponse:
-        payload = None if body is None else msgspec.json.encode(body)
         try:
-            connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+            payload = None if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError as error:  # bytes of another encoding that Python let through
+            raise LocalError("What you wrote is not in UTF-8; write it in that encoding.") from error
+        try:
+            with suppress(BrokenPipeError):  # a daemon that refuses whoever calls has answered before it was asked
+                connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise self._gone(error) from error
@@ -165,12 +194,21 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise self._gone(error) from error
         if line and not line.endswith(b"\n"):
-            raise DaemonGone(f"The daemon at {self.home} broke off in the middle of an answer; its log may say why.")
+            raise DaemonGone(f"The daemon {self._place} broke off in the middle of an answer; its log may say why.")
         return line
 
     def _gone(self, error: BaseException) -> DaemonGone:
         what = "does not answer" if isinstance(error, TimeoutError) else "stopped in the middle of this call"
-        return DaemonGone(f"The daemon at {self.home} {what}; look at its log, then start it again with `peerd up`.")
+        again = "start it again with `peerd up`" if self.own else "have its owner start it again"
+        return DaemonGone(f"The daemon {self._place} {what}; look at its log, then {again}.")
+
+    def _nobody(self) -> str:
+        if self.own:
+            return f"No daemon runs on this home ({self.home}); start one with `peerd up`."
+        return (
+            f"The daemon of this device does not run: nobody listens at {self._path}; have its owner start it, or "
+            "start one of your own with `peerd up`."
+        )
 
 
 class _Connection(http.client.HTTPConnection):

@@ -118,6 +118,13 @@ class Desk(Protocol):
         """The PNG of a finished request. LocalError: unknown, not finished, or its file was taken away."""
         ...
 
+    async def discard(self, request: RequestId) -> None:
+        """Remove the picture of a finished request from the node's own folder; whoever asked for it has it now.
+
+        LocalError: unknown, not finished, or a file that somebody named, which is theirs to remove.
+        """
+        ...
+
     async def cancel(self, request: RequestId) -> None: ...
 
     async def plan(self, wishes: Sequence[Wish]) -> dict[str, Any]:

@@ -43,7 +43,12 @@ def say_error(sentence: str, as_json: bool, code: int) -> int:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # this output has another encoding, or a path here has; JSON can say it all the same
+        text = json.dumps(value)
+    print(text, flush=True)
 
 
 def screen() -> Console:

@@ -125,6 +125,10 @@ class _Talk:
             self._screen.print("Nobody can answer here, so the answer is no; --yes says yes beforehand.")
             return False
         while True:
-            answer = self._screen.input("Are they the same on both? \\[y/n] ").strip().lower()
+            try:
+                answer = self._screen.input("Are they the same on both? \\[y/n] ").strip().lower()
+            except EOFError:  # Ctrl-D: whoever ends the talk does not say yes
+                self._screen.print()
+                return False
             if answer in ("y", "yes", "n", "no"):
                 return answer.startswith("y")

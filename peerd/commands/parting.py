@@ -37,4 +37,10 @@ def leave(abandon: bool, yes: bool, as_json: bool) -> int:
 
 
 def _sure(question: str) -> bool:
-    return sys.stdin.isatty() and notes().input(question).strip().lower() in ("y", "yes")
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return notes().input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D: whoever ends the talk does not say yes
+        notes().print()
+        return False

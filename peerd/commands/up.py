@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from peerd import config
 from peerd.commands.output import DONE, UsageError, print_json
 from peerd.config import UpOptions
+from peerd_protocol.errors import LocalError
 
 if TYPE_CHECKING:
     from peerd.daemon import Ready
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
 
 def up(options: UpOptions, as_json: bool) -> int:
     for peer in options.peers:
-        _check_address(peer)
+        try:
+            config.address_of(peer)
+        except LocalError as error:
+            raise UsageError(f"--peer: {error}") from error
     if options.name is not None and not options.name.strip():
         raise UsageError("--name is empty; leave it out, or give this node a name.")
     from peerd.daemon import main  # the only command that needs it
@@ -27,9 +32,3 @@ def _tell(ready: "Ready") -> None:
 def _tell_as_json(ready: "Ready") -> None:
     told = {"name": ready.name, "id": ready.id, "endpoints": ready.endpoints}
     print_json({**told, "home": str(ready.home), "api": str(ready.api)})
-
-
-def _check_address(peer: str) -> None:
-    host, colon, port = peer.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise UsageError(f"--peer is HOST:PORT, for example 192.168.1.20:4711; {peer!r} is not.")

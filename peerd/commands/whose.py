@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from peerd import config
-from peerd.api.address import socket_path
+from peerd import config, paths
+from peerd.api.address import is_listened_to, socket_path
 from peerd.api.client import Client
 from peerd.api.desk import Wish
-from peerd_protocol.errors import LocalError
+from peerd.commands.output import notes
+from peerd_protocol.errors import LocalError, PeerdError
 from peerd_protocol.ids import RequestId
 from peerd_protocol.notices import AnyNotice, Finished
 
@@ -24,9 +25,12 @@ NAME_CHARS_MAX = 40
 
 def daemon() -> Client:
     """The one at this person's home. Who named no home and has no daemon there is served by the device's, if it has
-    one."""
+    one.
+
+    A socket that nobody listens to is no daemon: a power cut leaves one behind.
+    """
     home, shared = config.home(), config.device_socket()
-    if config.HOME_VARIABLE in os.environ or socket_path(home).exists() or not shared.exists():
+    if config.HOME_VARIABLE in os.environ or not paths.is_there(shared) or is_listened_to(socket_path(home)):
         return Client(home)
     return Client(home, shared)
 
@@ -38,23 +42,29 @@ def fetched(client: Client, wish: Wish) -> tuple[Wish, Path | None]:
     """
     if client.own:
         return wish, None
-    out = Path(wish.out) if wish.out is not None else Path.cwd() / _name(wish.prompt)
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+    out = paths.whole(wish.out if wish.out is not None else _name(wish.prompt))
+    paths.check_place(out)
+    if not os.access(out.parent, os.W_OK):
         raise LocalError(f"No picture can be written to {out.parent}; name another place with --out.")
-    if out.is_dir():
-        raise LocalError(f"{out} is a folder; name a file to write the picture to.")
     return msgspec.structs.replace(wish, out=None), out
 
 
 def brought(
     notices: Generator[AnyNotice, None, None], client: Client, request: RequestId, out: Path, *, overwrite: bool
 ) -> Generator[AnyNotice, None, None]:
-    """The same notices, but that the last one names our copy of the picture."""
+    """The same notices, but that the last one names our copy of the picture, and the daemon keeps none.
+
+    What lies in the folder of a daemon that works for many lies there in the clear, with its prompt.
+    """
     for notice in notices:
         if isinstance(notice, Finished):
             from peerd.pictures import write_file  # only here: most people have a daemon of their own
 
             path = write_file(out, client.picture(request), overwrite=overwrite)
+            try:
+                client.discard(request)
+            except PeerdError as error:
+                notes().print(f"The daemon still has its copy of the picture: {error}", soft_wrap=True)
             notice = msgspec.structs.replace(notice, path=str(path))
         yield notice
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, get_args
 
+from peerd import paths
 from peerd.api.desk import Wish
 from peerd.commands.output import UsageError
 from peerd_protocol.errors import LocalError
@@ -67,7 +68,7 @@ def make_wish(prompt: str, words: Words) -> Wish:
         width=width,
         height=height,
         model=_model(words.model),
-        out=None if words.out is None else str(words.out.expanduser().absolute()),
+        out=None if words.out is None else str(_whole("--out", str(words.out))),
         group_name=group_name,
         group_size=group_size,
         wait_s=words.wait_s,
@@ -122,7 +123,7 @@ def _size(text: str | None) -> tuple[int | None, int | None]:
 def _group(text: str | None) -> tuple[str, int]:
     if text is None:
         return "", 1
-    name, colon, size = text.rpartition(":")
+    name, colon, size = _readable("--group", text).rpartition(":")
     if not colon or not name or not size.isdecimal() or len(name) > GROUP_NAME_CHARS_MAX:
         raise UsageError(f"--group is NAME:N, for example fruits:4 for four requests; {text!r} is not.")
     if not 1 <= int(size) <= GROUP_MEMBERS_MAX:
@@ -132,12 +133,21 @@ def _group(text: str | None) -> tuple[str, int]:
 
 def _model(text: str | None) -> str | None:
     """A name stays a name; a folder becomes absolute, since the daemon lives in another folder."""
-    if text is not None and (os.sep in text or text.startswith(("~", "."))):
-        folder = Path(text).expanduser().absolute()
-        if not folder.is_dir():
-            raise UsageError(f"--model {text}: there is no such folder.")
+    if text is None:
+        return None
+    if os.sep in text or text.startswith(("~", ".")):
+        folder = _whole("--model", text)
+        if not paths.is_folder(folder):
+            raise UsageError(f"--model {text}: there is no such folder, or none that you may look into.")
         return str(folder)
-    return text
+    return _readable("--model", text)
+
+
+def _whole(option: str, text: str) -> Path:
+    try:
+        return paths.whole(_readable(option, text))
+    except LocalError as error:
+        raise UsageError(f"{option}: {error}") from error
 
 
 def _choice(option: str, word: str, choices: tuple[Choice, ...]) -> Choice:

@@ -59,10 +59,16 @@ class JoinLine:
         """Send to the holder of `key` at this address; False if it does not take it in time."""
         socket = self._out.get((host, port, key))
         if socket is None:
-            socket = self._out[host, port, key] = sending_patiently(self._context, Lane.CONTROL, self._keys, key)
+            try:
+                socket = sending_patiently(self._context, Lane.CONTROL, self._keys, key)
+            except zmq.ZMQError:  # no descriptor is left just now
+                return False
+            self._out[host, port, key] = socket
             try:
                 socket.connect(endpoint(host, port))
             except zmq.ZMQError:
+                del self._out[host, port, key]  # it would wait for a receiver that it was never led to
+                socket.close(0)
                 return False
         try:
             async with asyncio.timeout(SEND_S_MAX):

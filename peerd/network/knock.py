@@ -5,6 +5,7 @@ a person gave. Never here: a message.
 """
 
 import asyncio
+import contextlib
 from enum import Enum
 from typing import Final
 
@@ -47,19 +48,19 @@ async def knock(
     lane: Lane = Lane.CONTROL,
     seconds: float = KNOCK_S_MAX,
 ) -> Knock:
-    """Shake hands once. Never waits longer than `seconds`."""
-    socket = sending(context, lane, curve_keys, receiver_key)
-    monitor = watch(context, socket, int(_EVENTS))
-    try:
-        socket.connect(endpoint(host, port))
-        async with asyncio.timeout(seconds):
-            event = zmq.Event(parse_monitor_message(await monitor.recv_multipart())["event"])
-    except (TimeoutError, zmq.ZMQError):  # a host name that can't be resolved is a ZMQError
-        return Knock.NOBODY
-    finally:
-        socket.disable_monitor()
-        monitor.close(0)
-        socket.close(0)
+    """Shake hands once. Never waits longer than `seconds`. Where no socket can be had just now, nobody answered."""
+    with contextlib.ExitStack() as closing:
+        try:
+            socket = sending(context, lane, curve_keys, receiver_key)
+            closing.callback(socket.close, 0)
+            monitor = watch(context, socket, int(_EVENTS))
+            closing.callback(monitor.close, 0)
+            closing.callback(socket.disable_monitor)
+            socket.connect(endpoint(host, port))
+            async with asyncio.timeout(seconds):
+                event = zmq.Event(parse_monitor_message(await monitor.recv_multipart())["event"])
+        except (TimeoutError, zmq.ZMQError):  # no descriptor left, or a host name that can't be resolved
+            return Knock.NOBODY
     if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
         return Knock.LET_IN
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:

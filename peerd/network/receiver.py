@@ -85,7 +85,10 @@ class Receiver:
 
     def bind(self, host: str, port: int) -> None:
         """Listen; port 0 takes any free one. Raises LocalError with what to do."""
-        socket = receiving(self._context, self.lane, self._curve_secret)
+        try:
+            socket = receiving(self._context, self.lane, self._curve_secret)
+        except zmq.ZMQError as error:  # no descriptor is left just now
+            raise _bind_error(host, port, error) from error
         try:
             socket.bind(endpoint(host, port))
         except zmq.ZMQError as error:

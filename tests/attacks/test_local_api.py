@@ -6,11 +6,12 @@ Each speaks raw HTTP, as a browser or a program would. Never here: what the rout
 import asyncio
 import contextlib
 import os
+import pwd
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from peerd.api.client import Client
 from peerd.api.desk import Wish
 from peerd.api.guard import TOKEN_NAME, token_in
 from peerd.api.server import ApiServer, serve, serve_tcp
+from peerd.api.wire import Asking
 from peerd_protocol.errors import LocalError
 from peerd_protocol.ids import RequestId
 from tests.peerd.api.scripted import PNG, ScriptedDesk
@@ -162,6 +164,88 @@ async def test_a_group_is_let_in_and_nobody_beside_it_whatever_the_sockets_mode(
     await served.close()
 
 
+@AS_ROOT
+async def test_where_the_kernel_tells_no_groups_those_on_file_count(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Linux 4.13 it knew no such question; here it is asked one that it still does not know."""
+    monkeypatch.setattr(server, "_SO_PEERGROUPS", 9_999)
+    path = open_folder / "for-a-group" / "api.sock"
+    served = await serve(ScriptedDesk(), path, pwd.getpwuid(NOBODY).pw_gid)
+    path.chmod(0o666)
+    assert await heard_by(path, NOBODY, HOUSEHOLD), "on file, this user's first group is the one"
+    assert not await heard_by(path, HOUSEHOLD, HOUSEHOLD), "who is not on file is in no group"
+    await served.close()
+
+
+@AS_ROOT
+async def test_one_person_of_a_group_can_not_shut_the_others_out(open_folder: Path) -> None:
+    """A thousand connections of one are thirty-two, however long they would be held; the next of the group is heard."""
+    path = open_folder / "for-a-group" / "api.sock"
+    served = await serve(ScriptedDesk(), path, HOUSEHOLD)
+    with contextlib.ExitStack() as held:
+        idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(IDLE)]
+        for one in idle:
+            one.connect(str(path))
+            one.setblocking(False)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            for one in idle[server.CONNECTIONS_A_PERSON_MAX :]:
+                assert b" 503 " in await asyncio.get_running_loop().sock_recv(one, 100)
+        with pytest.raises(LocalError, match="the most for one person; end some"):
+            await asyncio.to_thread(Client(path.parent, path).view)
+        assert await heard_by(path, NOBODY, HOUSEHOLD)
+    await served.close()
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /v1/clu", b"POST /v1/plan HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"]
+)
+@pytest.mark.parametrize("group", [None, os.getegid()])
+async def test_who_leaves_off_before_asking_is_cut_off_and_who_follows_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, group: int | None
+) -> None:
+    monkeypatch.setattr(server, "HEAD_S_MAX", 0.5)
+    desk, path = ScriptedDesk(), tmp_path / "api.sock"
+    served = await serve(desk, path, group)
+    client = Client(tmp_path, path)
+    request = await asyncio.to_thread(client.submit, Wish(prompt="forever"))
+    following = client.follow(request)
+    await asyncio.to_thread(next, following)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(said)
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    assert desk.followers == 1, "this one listens, and owes nothing"
+    await asyncio.to_thread(client.cancel, request)
+    assert await asyncio.to_thread(lambda: [type(notice).__name__ for notice in following]) == ["Failed"]
+    writer.close()
+    await served.close()
+
+
+async def test_a_caller_that_goes_on_asking_on_one_connection_may_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that only begins a second question is cut off as any other."""
+    monkeypatch.setattr(server, "HEAD_S_MAX", 0.5)
+    served = await serve(ScriptedDesk(), tmp_path / "api.sock")
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "api.sock")
+    until_s = asyncio.get_running_loop().time() + 2.0
+    while asyncio.get_running_loop().time() < until_s:
+        writer.write(b"GET /v1/cluster HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length: "))
+            await reader.readexactly(int(length.removeprefix(b"content-length: ")))
+    writer.write(b"G")
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+    await served.close()
+
+
 async def test_nobody_of_a_group_has_the_daemon_write_with_its_own_rights(tmp_path: Path) -> None:
     """It could write over its own keys. A picture is fetched instead."""
     desk, path = ScriptedDesk(), tmp_path / "api.sock"
@@ -172,9 +256,48 @@ async def test_nobody_of_a_group_has_the_daemon_write_with_its_own_rights(tmp_pa
     assert not desk.wishes
     request = await asyncio.to_thread(client.submit, Wish(prompt="apple on table"))
     assert await asyncio.to_thread(client.picture, request) == PNG
-    with pytest.raises(LocalError, match="no request"):
+    with pytest.raises(LocalError, match="no picture"):
         await asyncio.to_thread(client.picture, RequestId("another"))
     await served.close()
+
+
+async def test_nobody_of_a_group_does_what_is_the_owners(tmp_path: Path) -> None:
+    """Let devices in, shut them out, move the daemon to another cluster, or read what is kept of others' prompts."""
+    desk, path = ScriptedDesk(), tmp_path / "run" / "api.sock"
+    own, shared = await serve(desk, socket_path(tmp_path)), await serve(desk, path, os.getegid())
+    member = Client(tmp_path, path)
+    refused: list[Callable[[], object]] = [
+        lambda: list(member.invite()),
+        lambda: list(member.join("TOKEN-1")),
+        lambda: member.answer(Asking(name="bob", words="amber", id="0"), True),
+        lambda: member.revoke("bob"),
+        lambda: member.leave(True),
+        member.cache,
+        member.clear_cache,
+    ]
+    for call in refused:
+        with pytest.raises(LocalError, match="ask as the daemon's own user"):
+            await asyncio.to_thread(call)
+    assert not (desk.left or desk.guests or desk.answers) and desk.kept
+    assert await asyncio.to_thread(Client(tmp_path).clear_cache) == 1, "at its own socket it is the owner's to do"
+    await own.close()
+    await shared.close()
+
+
+async def test_whoever_asks_over_tcp_names_a_file_on_this_device_alone() -> None:
+    """The token may have travelled to another device; the path that is named there means nothing here."""
+    desk, wish = ScriptedDesk(), b'{"prompt": "apple on table", "out": "/home/ada/apple.png"}'
+    for host, status in (("127.0.0.1", 201), ("0.0.0.0", 400)):
+        served = await serve_tcp(desk, host, 0, TOKEN)
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        head = [f"Host: 127.0.0.1:{served.port}", "Connection: close", BEARER, f"Content-Length: {len(wish)}"]
+        writer.write(("POST /v1/requests HTTP/1.1\r\n" + "\r\n".join(head) + "\r\n\r\n").encode() + wish)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        assert int(answer.split(b" ")[1]) == status, answer
+        writer.close()
+        await served.close()
+    assert len(desk.wishes) == 1
 
 
 def test_the_token_is_made_once_and_refused_when_others_can_read_it(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def daemon(tmp_path: Path) -> Iterator[ScriptedDesk]:
 def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "peerd", *words],
-        env=_environment(home),
+        env=environment(home),
         cwd=home,
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
@@ -52,7 +52,7 @@ def peerd(home: Path, *words: str, stdin: str | None = None) -> "subprocess.Comp
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
     """`peerd` with these words, on a home where no daemon runs."""
     monkeypatch.chdir(tmp_path)
-    for name, value in _environment(tmp_path).items():
+    for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
     return saying(monkeypatch, capsys)
 
@@ -60,14 +60,14 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def begin(home: Path, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "peerd", *words],
-        env=_environment(home),
+        env=environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PEERD_HOME": str(home),
@@ -182,6 +182,15 @@ def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) ->
         (["generate", "a\udcff"], "The prompt is not in UTF-8"),
         (["plan", "a\udcff"], "The prompt is not in UTF-8"),
         (["generate", "a", "--negative", "a\udcff"], "--negative is not in UTF-8"),
+        (["generate", "a", "--out", "a\udcff.png"], "--out is not in UTF-8"),
+        (["generate", "a", "--group", "a\udcff:2"], "--group is not in UTF-8"),
+        (["generate", "a", "--model", "a\udcff"], "--model is not in UTF-8"),
+        (["generate", "a", "--model", "./a\udcff"], "--model is not in UTF-8"),
+        (["generate", "a", "--out", "~nobody-of-this-name/a.png"], "write the whole path"),
+        (["generate", "a", "--model", "~nobody-of-this-name/a"], "write the whole path"),
+        (["generate", "a", "--model", "./" + "a" * 300], "none that you may look into"),
+        (["up", "--peer", "here:99999"], "named by HOST:PORT"),
+        (["up", "--peer", "here:" + "9" * 5_000], "named by HOST:PORT"),
         (["generate", "a", "--scheduler", "magic"], "There is no scheduler 'magic'; choose one of ddim"),
         (["generate", "a", "--steps", "4", "--shared", "5"], "--shared 5 is more than --steps 4"),
         (["generate", "a", "--shared", "many"], "--shared is a number of steps or `auto`"),
@@ -198,7 +207,7 @@ def test_a_request_that_fails_is_one_sentence_and_exit_code_1(tmp_path: Path) ->
         (["plan", "apple", " "], "The prompt is empty"),
         (["invite", "--minutes", "11"], "--minutes is more than 0 and at most 10"),
         (["join", " "], "The token is empty"),
-        (["up", "--peer", "nowhere"], "--peer is HOST:PORT"),
+        (["up", "--peer", "nowhere"], "named by HOST:PORT"),
         (["demo", "--nodes", "99"], "--nodes is from 1 to 16"),
         (["demo", "--shared", "12"], "--shared is from 0 to 10"),
     ],
@@ -324,7 +333,7 @@ def test_a_guest_is_invited_as_one(daemon: ScriptedDesk, tmp_path: Path) -> None
     assert "Somebody tried to join with a wrong token (1 of 3)." in told
 
 
-def test_a_token_may_come_from_a_file_or_the_environment(
+def test_a_token_may_come_from_a_file_or_theenvironment(
     daemon: ScriptedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "token"
@@ -380,6 +389,6 @@ def test_help_is_quick_and_no_command_of_a_person_loads_the_heavy_libraries(
         "sys.exit(str(found or ''))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], env=_environment(tmp_path), capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], env=environment(tmp_path), capture_output=True, text=True, check=False
     )
     assert done.stderr.strip() == ""

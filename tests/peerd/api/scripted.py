@@ -91,6 +91,8 @@ class ScriptedDesk:
         self.answers: list[bool] = []
         self.guests: list[bool] = []
         self.left = False
+        self.discarded: list[RequestId] = []
+        self.discards = True
         self.kept: tuple[KeptView, ...] = (KEPT,)
         self.accepts, self.asked = threading.Event(), threading.Event()
         self.accepts.set()
@@ -125,9 +127,14 @@ class ScriptedDesk:
             self.follower_left.set()
 
     async def picture(self, request: RequestId) -> bytes:
-        if request not in self.wishes:
-            raise LocalError(f"There is no request {request}.")
+        if request not in self.wishes or request in self.discarded:
+            raise LocalError(f"There is no picture of {request}.")
         return PNG
+
+    async def discard(self, request: RequestId) -> None:
+        if request not in self.wishes or not self.discards:
+            raise LocalError(f"There is no picture of {request} to remove.")
+        self.discarded.append(request)
 
     async def cancel(self, request: RequestId) -> None:
         if request not in self.wishes:

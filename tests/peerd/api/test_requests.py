@@ -90,6 +90,7 @@ async def test_stopping_the_daemon_ends_open_streams_at_once(desk: ScriptedDesk,
         (lambda client: client.plan([]), "A plan is made for 1 to 64 prompts; 0 were given."),
         (lambda client: client.plan([Wish(prompt="broken")]), "The daemon met an error of its own"),
         (lambda client: list(client.invite(minutes=11)), "at most 10 minutes"),
+        (lambda client: client.revoke("b\udcffb"), "What you wrote is not in UTF-8"),
         (lambda client: list(client.join("STALE")), "This token is not valid any more"),
     ],
 )
@@ -180,6 +181,28 @@ async def test_a_daemon_that_is_killed_in_the_middle_is_told_apart_from_the_end(
         with pytest.raises(DaemonGone, match="start it again"):
             await asyncio.to_thread(lambda: list(Client(tmp_path).follow(RequestId("r1"))))
         await dying
+
+
+@pytest.mark.parametrize("body", [b'{"id": 7}', b"<html>", b"\xff", b'{"is":"a-notice-of-tomorrow"}\n'])
+async def test_an_answer_of_another_version_is_told_as_that(tmp_path: Path, body: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_path(tmp_path)))
+        listener.listen(1)
+
+        def answers() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+        def ask() -> object:
+            client = Client(tmp_path)
+            return list(client.follow(RequestId("r1"))) if body.endswith(b"\n") else client.view()
+
+        answering = asyncio.create_task(asyncio.to_thread(answers))
+        with pytest.raises(DaemonGone, match=r"what peerd \d+\.\d+.* can not read .* another version"):
+            await asyncio.to_thread(ask)
+        await answering
 
 
 def _exchange(home: Path, sent: bytes) -> bytes:
