@@ -5,6 +5,7 @@ and the folder that one is in may be gone. Here each of these is an answer or on
 """
 
 import os
+import stat
 from pathlib import Path
 
 from peerd_protocol.errors import LocalError
@@ -24,13 +25,18 @@ def whole(written: str | Path) -> Path:
         ) from error
 
 
+def is_file(path: str | Path) -> bool:
+    """False too where it can not be looked at: a closed folder, a share or a stick that is gone."""
+    return os.path.isfile(path)  # noqa: PTH113 - it never raises
+
+
 def is_folder(path: str | Path) -> bool:
-    """False too where it can not be looked at."""
+    """As `is_file`."""
     return os.path.isdir(path)  # noqa: PTH112 - it never raises
 
 
 def is_there(path: str | Path) -> bool:
-    """False too where it can not be looked at."""
+    """As `is_file`."""
     return os.path.exists(path)  # noqa: PTH110 - it never raises
 
 
@@ -42,6 +48,7 @@ def check_place(path: Path) -> None:
         raise LocalError(f"There is no folder {path.parent} to write the picture into, or none that may be looked at.")
     if is_folder(path):
         raise LocalError(f"{path} is a folder; name a file to write the picture to.")
+    must_be_ordinary(path)
     try:
         path.lstat()
     except FileNotFoundError:
@@ -49,3 +56,13 @@ def check_place(path: Path) -> None:
     except OSError as error:
         shown = path.name[:NAME_SHOWN_CHARS_MAX]
         raise LocalError(f"No picture can be written as {shown!r}: {error.strerror}; name another file.") from error
+
+
+def must_be_ordinary(path: Path) -> None:
+    """Writing replaces what is there, and that must not be a device, a pipe or a socket. LocalError if it is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # nothing is there, or writing tells what is wrong
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise LocalError(f"{path} is no ordinary file, which a picture could replace; name another file with --out.")

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import stat
 import struct
 import zlib
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from peerd.paths import must_be_ordinary
 from peerd_protocol.errors import UNREADABLE, FrameError, LocalError
 from peerd_protocol.plan import SIDE_PIXELS_MAX, Call
 
@@ -215,16 +215,6 @@ def sweep(folder: Path) -> None:
         for path in folder.iterdir():
             if _HALF_WRITTEN.fullmatch(path.name):
                 path.unlink()
-
-
-def must_be_ordinary(path: Path) -> None:
-    """Writing replaces what is there, and that must not be a device, a pipe or a socket. LocalError if it is."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # nothing is there, or writing tells what is wrong
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise LocalError(f"{path} is no ordinary file, which a picture could replace; name another file with --out.")
 
 
 def _put_free(beside: Path, path: Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from peerd.paths import is_file
 from peerd_protocol.errors import UNREADABLE, LocalError
 
 EMBEDDED_FOLDER = Path(__file__).resolve().parent / "embedded"
@@ -33,16 +34,6 @@ class _Known(msgspec.Struct, frozen=True, array_like=True):
     size: int
     changed_ns: int
     digest: str
-
-
-def is_file(path: Path) -> bool:
-    """False for all that the system says instead: `Path.is_file` raises for a closed folder or a share that is gone."""
-    return os.path.isfile(path)  # noqa: PTH113
-
-
-def is_folder(path: Path) -> bool:
-    """As `is_file`."""
-    return os.path.isdir(path)  # noqa: PTH112
 
 
 def model_digest(folder: Path, cache_folder: Path | None = None, stopping: Callable[[], bool] = lambda: False) -> str:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from peerd.engine.model_folder import EMBEDDED_FOLDER, is_file, is_folder, model_digest
+from peerd.engine.model_folder import EMBEDDED_FOLDER, model_digest
+from peerd.paths import is_file, is_folder
 from peerd_protocol.errors import LocalError
 from peerd_protocol.schedulers import DEFAULT_SCHEDULER
 

@@ -59,6 +59,7 @@ async def test_a_wish_that_names_no_model_is_for_the_usual_one_of_the_node(tmp_p
         (Wish(prompt="a", out="/tmp/" + "a" * 300 + "/a.png"), "There is no folder"),
         (Wish(prompt="a", out="mine.png"), "There is no folder"),
         (Wish(prompt="a", out="/tmp"), "is a folder"),
+        (Wish(prompt="a", out="/dev/null"), "is no ordinary file"),
         (Wish(prompt="a", group_name="g" * 65, group_size=2), "64 characters at most; 65 were given"),
     ],
 )
