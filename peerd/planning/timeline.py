@@ -7,6 +7,7 @@ a piece is, how long it takes at full speed (`forecast`), or a clock.
 """
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from peerd_protocol.ids import NodeId
 
 LEFT_S = 1e-9
 """Work shorter than this is done; it keeps rounding from leaving a crumb."""
+CRUMB_ULPS = 4
+"""So many of the smallest steps that the clock can make at its time are no work either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,12 @@ class _Host:
         return 1.0 if not self.cores else min(1.0, self.cores / max(at_work + self.others, LEFT_S))
 
     def go_on_to(self, now_s: float) -> None:
-        gone_s = (now_s - self.at_s) * self.rate()
-        for number in self.running:
-            self.running[number] -= gone_s
+        rate = self.rate()
+        gone_s = (now_s - self.at_s) * rate
+        # Far from now a clock has no finer marks than this, and what is left below them would never come to its end.
+        crumb_s = LEFT_S + CRUMB_ULPS * math.ulp(now_s) * rate
+        for number, left_s in self.running.items():
+            self.running[number] = 0.0 if left_s - gone_s <= crumb_s else left_s - gone_s
         self.at_s = now_s
 
     def next_change_s(self) -> float | None:

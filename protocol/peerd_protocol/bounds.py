@@ -9,7 +9,7 @@ from typing import assert_never
 
 from peerd_protocol.errors import FrameError
 from peerd_protocol.ids import Attempt, Term
-from peerd_protocol.limits import blob, many, real, sentence, text, texts, whole
+from peerd_protocol.limits import blob, many, rate, real, sentence, text, texts, whole
 from peerd_protocol.messages import (
     Answer,
     AnyFrame,
@@ -341,7 +341,7 @@ def _forecast(forecast: Forecast) -> None:
 
 def _profile(profile: Profile) -> None:
     text("profile.model", profile.model, MODEL_CHARS_MAX)
-    real("profile.steps_per_second", profile.steps_per_second, 0, RATE_MAX)
+    rate("profile.steps_per_second", profile.steps_per_second, RATE_MAX)
     real("profile.joules_per_step", profile.joules_per_step, 0, RATE_MAX)
     whole("profile.memory_free_mib", profile.memory_free_mib, 0, MEMORY_MIB_MAX)
     if profile.battery_percent is not None:
@@ -360,10 +360,10 @@ def _profile(profile: Profile) -> None:
     text("profile.loaded", profile.loaded, MODEL_CHARS_MAX)
     real("profile.queued_s", profile.queued_s, 0, FORECAST_MAX)
     text("profile.host", profile.host, HOST_CHARS_MAX)
-    real("profile.cores", profile.cores, 0, RATE_MAX)
+    rate("profile.cores", profile.cores, RATE_MAX)
     real("profile.others", profile.others, 0, RATE_MAX)
     real("profile.latency_s", profile.latency_s, 0, PACE_MAX)
-    real("profile.bytes_per_second", profile.bytes_per_second, 0, FORECAST_MAX)
+    rate("profile.bytes_per_second", profile.bytes_per_second, FORECAST_MAX)
 
 
 def _pace(field: str, pace: Pace) -> None:

@@ -260,10 +260,18 @@ class Election:
         return [*noted, *heard]
 
     def _hear_leaderless(self, sender: NodeId, heartbeat: Heartbeat, now_s: float) -> list[Action]:
-        """Follow a leader at once: of the accepted term, or of a greater one."""
+        """Follow a leader at once: of the accepted term, or of a greater one.
+
+        A guest commands nobody and may claim no greater one: what it accepted while it led itself, or elsewhere, would
+        leave it without a leader for ever.
+        """
         claim = _claim_of(sender, heartbeat)
-        if claim is None or (claim != self.term and not self._terms.exceeds(claim)):
+        if claim is None:
             return []
+        if claim != self.term and not self._terms.exceeds(claim):
+            if self._may_lead:
+                return []
+            self._terms.let_go()
         return self._follow(claim, now_s)
 
     def _hear_as_follower(

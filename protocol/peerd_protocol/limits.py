@@ -9,6 +9,8 @@ from peerd_protocol.errors import FrameError
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """Stands where a character was that nobody should be shown."""
+RATE_MIN = 1e-6
+"""Less than this is no rate of anything: a step in eleven days."""
 
 
 def text(field: str, value: str, most: int, least: int = 0) -> None:
@@ -26,6 +28,13 @@ def sentence(field: str, value: str, most: int) -> None:
 def readable(value: str) -> str:
     """The text without characters that steer a terminal, turn its direction or can't be seen."""
     return "".join(character if character.isprintable() else REPLACEMENT for character in value)
+
+
+def rate(field: str, value: float, most: float) -> None:
+    """A number that others divide by where it is known: 0 says that it is not."""
+    real(field, value, 0, most)
+    if 0 < value < RATE_MIN:
+        raise FrameError(f"{field} is {value:g}; 0 or at least {RATE_MIN:g} is allowed.")
 
 
 def blob(field: str, value: bytes, most: int) -> None:

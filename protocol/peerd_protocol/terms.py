@@ -79,6 +79,10 @@ class Terms:
             raise LocalError(f"{term} may not be accepted after {self.accepted}.")
         return self._hold(term)
 
+    def let_go(self) -> None:
+        """Forget the accepted term; the next one that is accepted takes its place on disk too."""
+        self.accepted = None
+
     def claim(self) -> list[Remember]:
         """Accept a term of one's own, above every counter seen. That is one more, and no leap of another's making."""
         return self._hold(Term(self.highest + 1, self._me, self._boot))

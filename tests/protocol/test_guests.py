@@ -128,6 +128,37 @@ def test_plans_give_a_guest_nothing_of_others_and_begin_with_nothing_that_it_kee
     assert not orders[0].cached
 
 
+def test_a_guest_that_led_alone_before_it_came_follows_who_leads_here() -> None:
+    """Its own terms are far above those of the house, and it may not claim another."""
+    world = LittleWorld("zoe")
+    for _ in range(4):
+        world.boot("zoe")
+        world.elect()
+    assert world["zoe"].node.term is not None and world["zoe"].node.term.counter >= 4
+    for name in ("ann", "bob"):
+        world.boot(name)
+    for name in world.places:
+        world.tell(name, roster("ann", "bob", "zoe"))
+    assert world.elect() != ZOE
+    world.ask("zoe", picture_request("apple", "zoe", shared=None))
+    world.run_until(lambda: finished(world, "zoe", "apple"), seconds_max=10.0)
+
+
+def test_what_a_guest_follows_in_the_end_it_follows_after_a_restart_too() -> None:
+    world = LittleWorld("zoe")
+    for _ in range(4):
+        world.boot("zoe")
+        world.elect()
+    for name in ("ann", "bob"):
+        world.boot(name)
+    for name in world.places:
+        world.tell(name, roster("ann", "bob", "zoe"))
+    leader = world.elect()
+    world.boot("zoe")
+    world.tell("zoe", roster("ann", "bob", "zoe"))
+    assert world.elect() == leader
+
+
 def test_a_guest_that_asks_without_end_keeps_nobody_else_waiting() -> None:
     """Each of its requests names a group of its own that never fills, so that all of them wait for the longest time."""
     world = LittleWorld("ann", "bob", "zoe", engineless=("ann",))

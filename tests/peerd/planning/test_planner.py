@@ -11,6 +11,7 @@ from peerd.planning.planner import make_plan
 from peerd.planning.settings import PlanSettings
 from peerd_protocol.actions import MakePlan
 from peerd_protocol.ids import NodeId, RequestId
+from peerd_protocol.limits import RATE_MIN
 from peerd_protocol.profile import PowerClass, Profile
 from tests.peerd.planning.people import SETTINGS, ask, device, plan
 
@@ -294,3 +295,22 @@ def test_a_probe_compares_so_it_looks_at_nobody_alone() -> None:
     devices = tuple((NodeId(name), device()) for name in "AB")
     (draft,) = make_plan(MakePlan(1, requests, devices), SETTINGS, Allowance(lambda _: STAYS)).drafts
     assert (draft.probed, dict(draft.leaves)) == (frozenset(), {"a": 1, "b": 1})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"queued_s": 1e12},
+        {"queued_steps": 10**9},
+        {"steps_per_second": RATE_MIN},
+        {"host": "h", "cores": RATE_MIN},
+        {"bytes_per_second": RATE_MIN, "latency_s": 3_600.0},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+def test_no_number_that_a_device_may_tell_keeps_a_plan_from_being_made(odd: dict[str, Any]) -> None:
+    """Far from now a clock's marks are wide, and crumbs of work below them came to no end."""
+    requests = [ask("a", "apple on table"), ask("b", "lemon on table"), ask("c", "pear on table", origin="B")]
+    for other in (device(), device(**odd)):
+        made = plan(requests, {"A": device(**odd), "B": other})
+        assert {name for draft in made.drafts for name, _ in draft.runners} == {"a", "b", "c"}
