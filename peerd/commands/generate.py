@@ -44,7 +44,9 @@ def generate(prompt: str, words: Words, as_json: bool) -> int:
         except KeyboardInterrupt:
             return _cancel(client, tale, as_json)
     if tale.finished is None:
-        reason = getattr(tale.ended, "reason", "the daemon ended the story without an ending; ask again")
+        reason = getattr(
+            tale.ended, "reason", "the daemon stopped; started again by `peerd up`, it goes on with this request"
+        )
         return say_error(f"No picture: {reason}.".replace("..", "."), as_json, FAILED)
     if as_json:
         print_json(summary(tale, wish, names))

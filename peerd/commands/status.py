@@ -65,8 +65,8 @@ def _print_members(console: Console, view: NodeView) -> None:
         table.add_column(heading, no_wrap=True)
     for heading in ("steps/s", "free", "load"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("power", "reached at"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("power", overflow="fold")
+    table.add_column("reached at", no_wrap=True)  # to be copied whole
     for member in view.members:
         table.add_row(*_row(member))
     console.print(table)

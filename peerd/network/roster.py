@@ -197,8 +197,13 @@ class Roster:
         """The member that a person means by a name, an id, or the beginning of one. Raises LocalError."""
         plain = device.strip().upper().replace("-", "")
         named = [node for node, member in self._members.items() if member.name == device.strip()]
-        begun = [node for node in self._members if len(plain) >= ID_BLOCK and node.replace("-", "").startswith(plain)]
-        found = sorted({*named, *begun})
+        begun = [node for node in self._members if plain and node.replace("-", "").startswith(plain)]
+        found = sorted({*named, *(begun if len(plain) >= ID_BLOCK else [])})
+        if not found and begun:
+            raise LocalError(
+                f"{device!r} is too little of an id for what can't be taken back; give {ID_BLOCK} of its letters or "
+                f"more: {', '.join(sorted(begun))}."
+            )
         if not found:
             raise LocalError(f"No member is called {device!r}, or has an id that begins so; see `peerd peers --json`.")
         if len(found) > 1:

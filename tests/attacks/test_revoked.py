@@ -129,6 +129,8 @@ async def test_a_name_that_two_devices_share_revokes_neither(new_station: NewSta
     with pytest.raises(LocalError, match="2 members are called 'bob'"):
         ada.roster.find("bob")
     assert ada.roster.find(one.node[:20]) == one.node == ada.roster.find(one.node.lower())
+    with pytest.raises(LocalError, match="give 13 of its letters or more: " + one.node):
+        ada.roster.find(one.node[:7])
     await other.transport.close()
 
 
