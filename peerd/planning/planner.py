@@ -92,7 +92,6 @@ def _groups(requests: Iterable[Request], table: Table, count: int) -> list[Draft
     """The drafts of these requests; `count` drafts stand before them. Takes their time from the load."""
     drafts: list[Draft] = []
     open_requests = list(requests)
-    late: list[RequestId] = []
     while open_requests:
         again: list[Request] = []
         trees = group_requests(open_requests, table.load.settings.similar_min, table.allowance.allowed, PRICE)
@@ -104,13 +103,14 @@ def _groups(requests: Iterable[Request], table: Table, count: int) -> list[Draft
             if not isinstance(shared, Refused):
                 drafts += shared
             elif shared.late and len(shared.late) < len(tree.members) - 1:
-                # Without those who would wait too long the others may still gain.
-                late += shared.late
+                # Without those who would wait too long the others may still gain; those take their time first, or what
+                # spares them the wait for the group would have them wait for all that is planned after it.
+                drafts += _alone(sorted(shared.late), table, LATE)
                 again += [table.requests[name] for name in tree.members if name not in shared.late]
             else:
                 drafts += _alone(tree.members, table, shared.why)
         open_requests = again
-    return drafts + _alone(sorted(late), table, LATE)
+    return drafts
 
 
 def _alone(names: Sequence[RequestId], table: Table, reason: str) -> list[Draft]:

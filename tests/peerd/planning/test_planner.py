@@ -124,8 +124,8 @@ def test_a_device_on_battery_is_spared_where_mains_is_nearly_as_fast() -> None:
 def test_a_weak_far_device_does_not_drag_the_others_down() -> None:
     requests = [ask("a", "apple on table"), ask("b", "lemon on table"), ask("z", "pear on table")]
     drafts = plan(requests, {"A": device(0.5), "B": device(0.5), "Z": device(1_000.0, offers=False)}).drafts
-    assert [(draft.requests, draft.shared_steps) for draft in drafts] == [(("a", "b"), 5), (("z",), 0)]
-    assert drafts[1].reason == "sharing would make it late"
+    assert [(draft.requests, draft.shared_steps) for draft in drafts] == [(("z",), 0), (("a", "b"), 5)]
+    assert drafts[0].reason == "sharing would make it late"
 
 
 def test_sharing_that_saves_nothing_is_refused_unless_all_force_it() -> None:
@@ -314,3 +314,15 @@ def test_no_number_that_a_device_may_tell_keeps_a_plan_from_being_made(odd: dict
     for other in (device(), device(**odd)):
         made = plan(requests, {"A": device(**odd), "B": other})
         assert {name for draft in made.drafts for name, _ in draft.runners} == {"a", "b", "c"}
+
+
+def test_whom_sharing_would_make_late_is_not_put_behind_all_others_instead() -> None:
+    prompts = ["pear on table", "lemon on table", "apple on table", "dog on the grass", "bus in the snow"]
+    requests = [ask(f"r{number}", prompt, origin="A", steps=20) for number, prompt in enumerate(prompts)]
+    made = plan(requests, {"A": device(3.0), "B": device(3.0)})
+    for draft in made.drafts:
+        for each in draft.forecast.each:
+            patience_s = each.seconds_alone * SETTINGS.patience_factor + SETTINGS.patience_extra_s
+            assert each.seconds <= patience_s
+    (pear,) = (each for draft in made.drafts for each in draft.forecast.each if each.request == "r0")
+    assert pear.seconds < 20 / 3.0 * 1.25 + 2.0, "it asked first"
