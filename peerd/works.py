@@ -131,7 +131,7 @@ class Works:
             self._paces.learn(done)
         except LocalError as error:
             log.warning("what this device takes for a picture is not saved: %s", error)
-        # A cold engine's steps were not timed apart from its start: what was learnt before stands in.
+        # A cold engine's only step was not timed apart from its start: what was learnt before stands in.
         steps_s = done.full_speed_s
         joules = self._watts() * (done.steps * self._paces.call_s(action.call) if steps_s is None else steps_s)
         self._burden.add(joules, self._clock_s())

@@ -41,7 +41,7 @@ class Finished:
     call: Call
     steps: int
     steps_s: float | None
-    """All its denoiser calls together."""
+    """All its denoiser calls together, without what a cold engine took longer for the first."""
     prepare_s: float | None = None
     decode_s: float | None = None
     start_s: float | None = None

@@ -41,14 +41,22 @@ class Stopwatch:
         if self._first_began_s is None:
             return None
         before_s = self._first_began_s - self.begun_s
-        longest_s = HUNG * median(self._took_s)
         return Finished(
             call=self.call,
             steps=len(self._took_s),
-            # A cold engine's first steps are slow, and belong to its start.
-            steps_s=sum(min(took_s, longest_s) for took_s in self._took_s) if self.warm else None,
+            steps_s=self._steps_s(),
             prepare_s=before_s if self.warm else None,
             decode_s=now_s - self._last_s if painted and self.warm else None,
             start_s=None if self.warm else max(0.0, before_s - usual_prepare_s),
             crowd=sum(self._crowds) / len(self._crowds),
         )
+
+    def _steps_s(self) -> float | None:
+        """All steps together. A cold engine's first one is slow and belongs to its start: it is counted like the others
+        after it, so that a device learns its pace even if its engine is cold for each order.
+        """
+        timed_s = self._took_s if self.warm else self._took_s[1:]
+        if not timed_s:
+            return None
+        longest_s = HUNG * median(timed_s)
+        return sum(min(took_s, longest_s) for took_s in timed_s) * len(self._took_s) / len(timed_s)

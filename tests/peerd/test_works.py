@@ -12,7 +12,7 @@ from peerd.device.pace import Paces
 from peerd.engine.toy import ToyEngine
 from peerd.works import Works
 from peerd_protocol.actions import Denoise
-from peerd_protocol.events import Event, PicturePainted, StepDone, WorkFailed
+from peerd_protocol.events import Event, PicturePainted, StepDone, WorkFailed, WorkHalted
 from peerd_protocol.plan import Call
 from tests.protocol.samples import REQUESTED
 
@@ -73,10 +73,17 @@ async def test_a_picture_tells_the_joules_of_its_own_run_and_the_device_has_born
     assert works.joules_lately == pytest.approx(picture.joules, abs=1e-3)
 
 
-async def test_a_cold_engine_is_taken_to_draw_as_was_learnt_before(tmp_path: Path) -> None:
-    """Its first steps are slow, and belong to its start."""
-    assert (await painted(Works(ToyEngine(STEP_S), Paces(), Host(1, tmp_path), lambda: WATTS))).joules == 0.0
+async def test_a_cold_engine_is_taken_to_draw_for_its_first_step_as_for_the_others(tmp_path: Path) -> None:
+    picture = await painted(Works(ToyEngine(STEP_S), Paces(), Host(1, tmp_path), lambda: WATTS))
+    assert picture.joules >= picture.denoiser_calls * STEP_S * WATTS
+
+
+async def test_a_cold_engine_that_takes_one_step_is_taken_to_draw_as_was_learnt_before(tmp_path: Path) -> None:
+    """Its first step is slow, and belongs to its start."""
     tried = Paces()
-    tried.tried([(REQUESTED.call, 0.5)])
-    picture = await painted(Works(ToyEngine(STEP_S), tried, Host(1, tmp_path), lambda: WATTS))
-    assert picture.joules == pytest.approx(picture.denoiser_calls * 0.5 * WATTS)
+    tried.tried([(CALL, 0.5)])
+    for paces, joules in ((Paces(), 0.0), (tried, 0.5 * WATTS)):
+        works, posted = Works(ToyEngine(STEP_S), paces, Host(1, tmp_path), lambda: WATTS), list[Event]()
+        await works.run(Denoise("work", CALL, None, 1), posted.append)
+        assert isinstance(posted[-1], WorkHalted)
+        assert works.joules_lately == pytest.approx(joules)

@@ -162,3 +162,18 @@ def test_a_cold_start_teaches_nothing_but_itself() -> None:
     done = watch.ended(6.0, painted=False, usual_prepare_s=0.5)
     assert done is not None
     assert (done.start_s, done.prepare_s, done.steps_s, done.decode_s) == (3.5, None, None, None)
+
+
+def test_a_device_whose_engine_is_cold_for_each_order_learns_its_pace_all_the_same() -> None:
+    """Two models take turns, or the owner paints once an hour: no order ever finds the engine warm."""
+    paces = Paces()
+    watch = Stopwatch(call(), begun_s=0.0, warm=False)
+    watch.stepped(5.0, seconds=2.0, crowd=1.0)
+    for number in range(1, 4):
+        watch.stepped(5.0 + 0.1 * number, seconds=0.1, crowd=1.0)
+    done = watch.ended(6.0, painted=True, usual_prepare_s=0.0)
+    assert done is not None
+    assert (done.steps, done.start_s, done.decode_s) == (4, 3.0, None)
+    assert done.steps_s == pytest.approx(0.4), "its slow first step is counted like the others"
+    paces.learn(done)
+    assert call_s(paces.of("m"), 100) == pytest.approx(0.1)
