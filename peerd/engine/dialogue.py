@@ -145,6 +145,12 @@ class Compared(msgspec.Struct, frozen=True, tag=True):
     denoiser_calls: float
 
 
+class AtWork(msgspec.Struct, frozen=True, tag=True):
+    """A sign of life from a command that has nothing else to say for long; nobody else hears of it."""
+
+    number: int
+
+
 class Gone(msgspec.Struct, frozen=True, tag=True):
     """The order was cancelled and has ended."""
 
@@ -160,7 +166,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 Command = Run | Prepare | Embed | Measure | Compare | Cancel
-Answer = Loaded | Step | Save | Picture | Halt | Embedded | Measured | Compared | Gone | Refused
+Answer = Loaded | Step | Save | Picture | Halt | Embedded | Measured | Compared | AtWork | Gone | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

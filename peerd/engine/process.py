@@ -23,7 +23,8 @@ from peerd_protocol.plan import Call
 log = logging.getLogger(__name__)
 
 SILENCE_S_MAX = 900.0
-"""The longest that a living engine says nothing: loading a large model from a slow card, or one step of it."""
+"""The longest that a living engine says nothing: loading a large model from a slow card, or one step of it. What takes
+many steps says after each that it is at work, so that a slow device is never taken for a dead one."""
 SLOWDOWN_VARIABLE = "PEERD_ENGINE_SLOWDOWN"
 
 _CLOSED = "The engine is closed; start the daemon again."
@@ -138,7 +139,7 @@ class ProcessEngine:
         return answer.calls_per_second
 
     async def compare(self, call: Call, other: str) -> dialogue.Compared:
-        """How long the call's prompt and `other` may share a beginning; minutes on a large model."""
+        """How long the call's prompt and `other` may share a beginning; hours on a slow device."""
         answer = await self._ask(call.model, lambda number, folder: dialogue.Compare(number, folder, call, other))
         if not isinstance(answer, dialogue.Compared):
             raise EngineError(_ASTRAY)
@@ -200,6 +201,8 @@ class ProcessEngine:
                         ):
                             ended = True
                             yield answer
+                        case dialogue.AtWork():
+                            pass  # to have heard it is enough
                         case dialogue.Gone():
                             ended = True
                         case _ as never:

@@ -57,6 +57,8 @@ class Trial:
     other: str
     generator: Callable[[int], torch.Generator]
     cancelled: Callable[[], bool]
+    at_work: Callable[[], None]
+    """Called after each step: one trial takes thousands of calls with many steps, and who waits may doubt."""
     denoiser_calls: float = 0.0
     _saved: dict[int, Checkpoint] = field(default_factory=dict)
 
@@ -154,6 +156,13 @@ class Trial:
         )  # fmt: skip
 
     def _carry_out(self, run: resumable.Run, prompt: str) -> None:
+        heard = run.on_step
+
+        def on_step(step: resumable.Step) -> None:
+            heard(step)
+            self.at_work()
+
+        run.on_step = on_step
         self.loaded.set_scheduler(self.call.scheduler)
         run.carry_out(self.loaded.pipe, self.loaded.denoisers, self._arguments(prompt))
         self.denoiser_calls += run.denoiser_calls + (0.0 if run.probe is None else run.probe.calls)

@@ -213,7 +213,8 @@ class Worker:
     def _compare(self, command: dialogue.Compare, cancelled: Callable[[], bool]) -> None:
         loaded = self.load(command.number, command.folder)
         loaded.set_scheduler(command.call.scheduler)
-        trial = Trial(loaded, command.call, command.other, seeded, cancelled)
+        at_work = partial(self._say, dialogue.AtWork(command.number))
+        trial = Trial(loaded, command.call, command.other, seeded, cancelled, at_work)
         sides = trial.sides()
         first, second = (side.differences for side in sides)
         largest = (sides[0].largest, sides[1].largest)

@@ -16,7 +16,7 @@ from peerd.engine.worker import Worker, seeded
 from peerd.planning.calibration import parse
 from peerd_protocol.errors import PeerdError
 from peerd_protocol.schedulers import calls_per_run
-from tests.engine.stories import Model
+from tests.engine.stories import Model, engine_of
 
 # diffusers turns tensors into arrays in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
@@ -89,13 +89,34 @@ def test_a_trial_says_how_long_each_side_may_share(small_model: Model, scheduler
     loaded.set_scheduler(scheduler)
     call = small_model.call("an apple on the table", scheduler=scheduler)
     world = torch.default_generator.get_state()
-    trial = Trial(loaded, call, "a red car on the beach", seeded, lambda: False)
+    trial = Trial(loaded, call, "a red car on the beach", seeded, lambda: False, lambda: None)
     sides = trial.sides()
     looks = min(LOOKS, calls_per_run(scheduler, call.steps) - 2)
     assert all(-1 <= side.largest < 11 and len(side.differences) == looks for side in sides)
     assert all(difference > 0 for side in sides for difference in side.differences)
     assert trial.denoiser_calls > 0
     torch.default_generator.set_state(world)
+
+
+async def test_a_device_too_slow_to_compare_in_one_silence_is_heard_at_every_step(small_model: Model) -> None:
+    """On a slow device a pair takes hours, and an engine that says nothing for a quarter of one is stopped."""
+    said: list[dialogue.Answer] = []
+    call = small_model.call("an apple on the table", steps=4)
+    command = dialogue.Compare(7, str(small_model.folder), call, "a red car on the beach")
+    Worker(said.append, threads=1).obey(command, lambda: False)
+    compared = said[-1]
+    assert isinstance(compared, dialogue.Compared), compared
+    signs = said.count(dialogue.AtWork(7))
+    # The shared beginning up to its last step, and both prompts alone: what is made in every trial.
+    assert signs >= 3 + 2 * 4
+    assert signs > compared.denoiser_calls / 3, "no part of the work is done in silence"
+
+    engine = engine_of(small_model)
+    try:
+        again = await engine.compare(call, "a red car on the beach")
+    finally:
+        await engine.close()
+    assert (again.largest, again.differences) == (compared.largest, compared.differences), "signs are no answer"
 
 
 def test_a_flow_model_says_that_it_can_not_be_measured_yet(flow_model: Model) -> None:
