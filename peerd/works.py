@@ -96,6 +96,8 @@ class Works:
         watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm)
         try:
             order = order_of(action, self._calibration_of(action.call.model))
+            watch.plain = not order.probe and len(set(order.blend)) < 2
+            watch.looks = frozenset(look.step for look in order.probe)
             async with contextlib.aclosing(self._engine.run(order)) as events:
                 async for event in events:
                     if waited:
@@ -145,7 +147,7 @@ class Works:
                 self._count(action.work, denoiser_calls)
                 self._left[action.work] = (action.stop or total) - step
                 self._host.look(working=True)
-                self._watches[action.work].stepped(self._clock_s(), seconds, self._host.crowd())
+                self._watches[action.work].stepped(self._clock_s(), seconds, self._host.crowd(), step)
                 return StepDone(action.work, step, total, preview, preview_side)
             case Saved(step, data, names):
                 if names and (ran := self._traces[action.work].ran(hashlib.sha256(data).digest(), self._watts())):

@@ -18,21 +18,33 @@ HUNG = 3.0
 
 @dataclass(slots=True)
 class Stopwatch:
-    """`begun_s` is when the order was given and the engine free for it; `warm`: its model was loaded by then."""
+    """`begun_s` is when the order was given and the engine free for it; `warm`: its model was loaded by then.
+
+    `plain`: it reads one prompt; an order with a blend or a probe reads several before its first step, and how long
+    that takes is nothing to learn for others. During the steps of `looks` a probe makes calls of its own.
+    """
 
     call: Call
     begun_s: float
     warm: bool
+    plain: bool = True
+    looks: frozenset[int] = frozenset()
     _first_began_s: float | None = None
+    _probed_first: bool = False
+    """A look during the first step is among what came before it."""
     _last_s: float = 0.0
     _took_s: list[float] = field(default_factory=list)
     _crowds: list[float] = field(default_factory=list)
 
-    def stepped(self, now_s: float, seconds: float, crowd: float) -> None:
-        """One step is done that took the engine so many seconds."""
+    def stepped(self, now_s: float, seconds: float, crowd: float, step: int = 0) -> None:
+        """Step number `step` is done, that took the engine so many seconds."""
+        looked = step in self.looks
         if self._first_began_s is None:
             self._first_began_s = self._last_s = max(self.begun_s, now_s - seconds)
-        self._took_s.append(now_s - self._last_s)
+            self._probed_first = looked
+        # Between two steps lies what a picture really waits for: previews and checkpoints too, which the engine leaves
+        # out of its seconds. It leaves out probes as well, and those the planner counts by themselves.
+        self._took_s.append(seconds if looked else now_s - self._last_s)
         self._last_s = now_s
         self._crowds.append(crowd)
 
@@ -45,9 +57,9 @@ class Stopwatch:
             call=self.call,
             steps=len(self._took_s),
             steps_s=self._steps_s(),
-            prepare_s=before_s if self.warm else None,
+            prepare_s=before_s if self.warm and self.plain else None,
             decode_s=now_s - self._last_s if painted and self.warm else None,
-            start_s=None if self.warm else max(0.0, before_s - usual_prepare_s),
+            start_s=None if self.warm or self._probed_first else max(0.0, before_s - usual_prepare_s),
             crowd=sum(self._crowds) / len(self._crowds),
         )
 

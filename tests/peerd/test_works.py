@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,14 @@ async def test_a_cold_engine_that_takes_one_step_is_taken_to_draw_as_was_learnt_
         await works.run(Denoise("work", CALL, None, 1), posted.append)
         assert isinstance(posted[-1], WorkHalted)
         assert works.joules_lately == pytest.approx(joules)
+
+
+async def test_only_an_order_of_one_prompt_teaches_what_comes_before_its_steps(tmp_path: Path) -> None:
+    engine, paces = ToyEngine(), Paces()
+    await engine.prepare("m")
+    works = Works(engine, paces, Host(1, tmp_path), clock_s=count().__next__)
+    await works.run(Denoise("blended", CALL, None, 3, blend=("apple on table", "lemon on table")), lambda _: None)
+    assert paces.knows("m")
+    assert paces.of("m").prepare_s == 0.0
+    await works.run(Denoise("plain", CALL, None, 3), lambda _: None)
+    assert paces.of("m").prepare_s > 0.0

@@ -177,3 +177,23 @@ def test_a_device_whose_engine_is_cold_for_each_order_learns_its_pace_all_the_sa
     assert done.steps_s == pytest.approx(0.4), "its slow first step is counted like the others"
     paces.learn(done)
     assert call_s(paces.of("m"), 100) == pytest.approx(0.1)
+
+
+def test_what_a_probe_takes_is_not_learnt_as_a_step_and_what_a_preview_takes_is() -> None:
+    """The planner counts a probe's calls by themselves; a device that once probed is none slower for it."""
+    watch = Stopwatch(call(), begun_s=0.0, warm=True, plain=False, looks=frozenset({2}))
+    for step, now_s in enumerate((1.0, 4.0, 4.12, 4.24), start=1):
+        watch.stepped(now_s, seconds=0.1, crowd=1.0, step=step)
+    done = watch.ended(4.24, painted=False, usual_prepare_s=0.0)
+    assert done is not None
+    assert done.steps_s == pytest.approx(0.1 + 0.1 + 0.12 + 0.12)
+    assert (done.prepare_s, done.start_s) == (None, None), "several prompts were read before it"
+
+
+def test_a_probe_during_a_cold_engines_first_step_is_no_part_of_its_start() -> None:
+    for looks, start_s in ((frozenset({1}), None), (frozenset({2}), 4.9)):
+        watch = Stopwatch(call(), begun_s=0.0, warm=False, plain=False, looks=looks)
+        watch.stepped(5.0, seconds=0.1, crowd=1.0, step=1)
+        done = watch.ended(6.0, painted=False, usual_prepare_s=0.0)
+        assert done is not None
+        assert done.start_s == start_s
