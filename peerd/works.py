@@ -92,8 +92,10 @@ class Works:
         self._counted[action.work] = 0
         self._traces[action.work] = Trace(action.work, action.call.model)
         waited = len(self._left) > 1
-        begun_s, warm = self._clock_s(), self._engine.loaded == action.call.model
-        watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm)
+        joined = self._engine.busy and not waited
+        # What it joins may put another model in the place of the one that is loaded now, or load this one.
+        begun_s, warm = self._clock_s(), self._engine.loaded == action.call.model and not joined
+        watch = self._watches[action.work] = Stopwatch(action.call, begun_s, warm, joined=joined)
         try:
             order = order_of(action, self._calibration_of(action.call.model))
             watch.plain = not order.probe and len(set(order.blend)) < 2

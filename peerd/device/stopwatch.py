@@ -21,7 +21,9 @@ class Stopwatch:
     """`begun_s` is when the order was given and the engine free for it; `warm`: its model was loaded by then.
 
     `plain`: it reads one prompt; an order with a blend or a probe reads several before its first step, and how long
-    that takes is nothing to learn for others. During the steps of `looks` a probe makes calls of its own.
+    that takes is nothing to learn for others. During the steps of `looks` a probe makes calls of its own. `joined`: the
+    engine was at something that is no order, perhaps loading this very model; since when is not known here, so that
+    nothing is learnt of what came before the first step.
     """
 
     call: Call
@@ -29,6 +31,7 @@ class Stopwatch:
     warm: bool
     plain: bool = True
     looks: frozenset[int] = frozenset()
+    joined: bool = False
     _first_began_s: float | None = None
     _probed_first: bool = False
     """A look during the first step is among what came before it."""
@@ -57,9 +60,9 @@ class Stopwatch:
             call=self.call,
             steps=len(self._took_s),
             steps_s=self._steps_s(),
-            prepare_s=before_s if self.warm and self.plain else None,
+            prepare_s=before_s if self.warm and self.plain and not self.joined else None,
             decode_s=now_s - self._last_s if painted and self.warm else None,
-            start_s=None if self.warm or self._probed_first else max(0.0, before_s - usual_prepare_s),
+            start_s=None if self.warm or self.joined or self._probed_first else max(0.0, before_s - usual_prepare_s),
             crowd=sum(self._crowds) / len(self._crowds),
         )
 

@@ -114,6 +114,11 @@ class Engine(Protocol):
         """The digest of the model that is loaded, with which `embed` reads prompts; empty while none is."""
         ...
 
+    @property
+    def busy(self) -> bool:
+        """Whether something has its turn now, an order or anything else, so that what comes next waits."""
+        ...
+
     def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator cancels it within one step.
 

@@ -80,6 +80,11 @@ class ProcessEngine:
         return self._model if self.warm else ""
 
     @property
+    def busy(self) -> bool:
+        """Whether an order, a load or a question has its turn."""
+        return self._turn.locked()
+
+    @property
     def pid(self) -> int | None:
         """The child's process id while there is one."""
         return self._child.pid if self._child is not None and self._child.alive else None

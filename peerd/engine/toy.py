@@ -65,6 +65,11 @@ class ToyEngine:
         """The model that it was used with last: any will do."""
         return self._model if self._warm else ""
 
+    @property
+    def busy(self) -> bool:
+        """Whether an order has its turn: nothing else takes any time."""
+        return self._turn.locked()
+
     async def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator cancels it within one step."""
         async with self._turn:

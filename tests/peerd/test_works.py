@@ -5,11 +5,13 @@ import contextlib
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from peerd import pictures
 from peerd.device.host import Host
 from peerd.device.pace import Paces
+from peerd.engine.port import Order
 from peerd.engine.toy import ToyEngine
 from peerd.works import Works
 from peerd_protocol.actions import Denoise
@@ -99,3 +101,27 @@ async def test_only_an_order_of_one_prompt_teaches_what_comes_before_its_steps(t
     assert paces.of("m").prepare_s == 0.0
     await works.run(Denoise("plain", CALL, None, 3), lambda _: None)
     assert paces.of("m").prepare_s > 0.0
+
+
+@pytest.mark.parametrize("before", ["m", "another model"])
+async def test_how_long_the_engine_was_at_something_else_is_not_learnt_of_an_order(tmp_path: Path, before: str) -> None:
+    """A model is loaded to read a request's words when an order comes: what is left to wait is no start."""
+    engine, paces = ToyEngine(), Paces()
+    works = Works(engine, paces, Host(1, tmp_path), clock_s=count().__next__)
+    assert not engine.busy
+    async with contextlib.aclosing(engine.run(Order(msgspec.structs.replace(CALL, model=before)))) as something_else:
+        await anext(something_else)
+        assert engine.busy
+        joining = asyncio.create_task(works.run(Denoise("joins", CALL, None, 3), lambda _: None))
+        await asyncio.sleep(0)
+        assert works.queued_steps == 3
+    await joining
+    assert paces.knows("m"), "its steps are its own"
+    assert (paces.of("m").prepare_s, paces.of("m").start_s) == (0.0, 0.0)
+
+
+async def test_a_start_that_an_order_makes_itself_is_learnt(tmp_path: Path) -> None:
+    paces = Paces()
+    works = Works(ToyEngine(), paces, Host(1, tmp_path), clock_s=count().__next__)
+    await works.run(Denoise("cold", CALL, None, 3), lambda _: None)
+    assert paces.of("m").start_s > 0.0
