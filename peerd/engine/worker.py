@@ -52,6 +52,8 @@ class Worker:
         self._slowdown = slowdown
         self._loaded: pipelines.Pipeline | None = None
         self._previewer: Previewer | None = None
+        self._tried = False
+        """Whether any model was loaded yet, or failed to be."""
         self._unblended: Path | None = None
 
     def obey(self, command: dialogue.Command, cancelled: Callable[[], bool]) -> None:
@@ -86,9 +88,8 @@ class Worker:
     def load(self, number: int, folder: str, *, quiet: bool = False) -> pipelines.Pipeline:
         """The model in `folder`, loaded now if it is not the last one."""
         if self._loaded is None or self._loaded.folder != Path(folder):
-            # The old model goes first: two at once may not fit.
-            self._loaded = self._previewer = None
             began = time.perf_counter()
+            self._let_go()
             # Loading imports thousands of modules more; what they leave is here to stay and need not be looked through.
             gc.disable()
             try:
@@ -100,6 +101,15 @@ class Worker:
             if not quiet:
                 self._say(dialogue.Loaded(number, time.perf_counter() - began))
         return self._loaded
+
+    def _let_go(self) -> None:
+        """The old model goes first: two at once may not fit. What a load that failed has left goes too."""
+        self._loaded = self._previewer = None
+        if self._tried:
+            # A model holds itself in circles, and what is frozen is never looked through: it would stay for ever.
+            gc.unfreeze()
+            gc.collect()
+        self._tried = True
 
     def _run(self, command: dialogue.Run, cancelled: Callable[[], bool]) -> None:
         call, number = command.call, command.number
