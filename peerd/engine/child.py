@@ -9,37 +9,56 @@ import contextlib
 import ctypes
 import gc
 import os
-import queue
 import signal
 import socket
 import sys
 import threading
+from collections import deque
 
 from peerd.engine import dialogue
 
 _PR_SET_PDEATHSIG = 1
 COMMANDS_MAX = 64
-"""The daemon waits for one order before it gives the next; cancelled ones may still lie in the queue."""
+"""The daemon waits for one order before it gives the next, and cancelled ones leave; so many are a daemon gone mad."""
 
 
 class Ear:
-    """Hears commands while the main thread works: queues orders, remembers what was cancelled."""
+    """Hears commands while the main thread works: queues orders, lets go those that are cancelled."""
 
     def __init__(self, wire: socket.socket) -> None:
-        self.commands: queue.Queue[dialogue.Command] = queue.Queue(COMMANDS_MAX)
         self._wire = wire
+        self._waiting: deque[dialogue.Command] = deque()
+        self._heard = threading.Condition()
         self._cancelled_up_to = 0
 
     def listen(self) -> None:
         """Hear until the daemon is gone, and then end this process at once, in the middle of a step too."""
         with contextlib.suppress(Exception):
-            while (command := dialogue.receive_command(self._wire)) is not None:
+            self.hear()
+        os._exit(0)
+
+    def hear(self) -> None:
+        """Take in commands until the daemon is gone, or says more than any daemon would."""
+        while (command := dialogue.receive_command(self._wire)) is not None:
+            with self._heard:
                 if isinstance(command, dialogue.Cancel):
                     # Orders come in growing numbers and end in that order, so the highest says it all.
                     self._cancelled_up_to = max(self._cancelled_up_to, command.number)
+                    # A long step outlasts any number of them, and nobody waits for an answer.
+                    while self._waiting and self.cancelled(self._waiting[0].number):
+                        self._waiting.popleft()
+                elif len(self._waiting) == COMMANDS_MAX:
+                    return
                 else:
-                    self.commands.put_nowait(command)
-        os._exit(0)
+                    self._waiting.append(command)
+                    self._heard.notify()
+
+    def next(self) -> dialogue.Command:
+        """The oldest command that waits, or the first that comes."""
+        with self._heard:
+            while not self._waiting:
+                self._heard.wait()
+            return self._waiting.popleft()
 
     def cancelled(self, number: int) -> bool:
         """Whether the daemon gave this order up."""
@@ -78,7 +97,7 @@ def main() -> None:
     torch.set_num_interop_threads(1)
     worker = Worker(lambda answer: wire.sendall(dialogue.frame(answer)), options.threads, options.slowdown)
     while True:
-        command = ear.commands.get()
+        command = ear.next()
         number = command.number
         if ear.cancelled(number):
             wire.sendall(dialogue.frame(dialogue.Gone(number)))

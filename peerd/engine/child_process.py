@@ -81,9 +81,12 @@ class ChildProcess:
 
     async def tell(self, command: dialogue.Command) -> None:
         """Send one command; EngineError if the child is gone."""
+        # What it said during an earlier order is no reason for it to die in this one.
+        self._last_words = ""
         try:
             self._writer.write(dialogue.frame(command))
-            await asyncio.wait_for(self._writer.drain(), SEND_S_MAX)
+            async with asyncio.timeout(SEND_S_MAX):
+                await self._writer.drain()
         except (OSError, TimeoutError):
             raise await self._death() from None
 
@@ -91,7 +94,9 @@ class ChildProcess:
         """The next answer to command `number`; those to given-up commands are dropped."""
         while True:
             try:
-                answer = await asyncio.wait_for(self._next(), silence_s_max)
+                # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes just after the answer.
+                async with asyncio.timeout(silence_s_max):
+                    answer = await self._next()
             except TimeoutError:
                 self.kill()
                 raise EngineError(f"The engine said nothing for {silence_s_max:.0f} s and was stopped.") from None
@@ -121,9 +126,11 @@ class ChildProcess:
         """End the child and wait until it is gone."""
         self.kill()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), EXIT_S_MAX)
+            async with asyncio.timeout(EXIT_S_MAX):
+                await self._process.wait()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._listener, EXIT_S_MAX)
+            async with asyncio.timeout(EXIT_S_MAX):
+                await self._listener
 
     async def _next(self) -> dialogue.Answer:
         # Cancelling between head and body must not lose the place, so the length outlives this call.
@@ -138,7 +145,8 @@ class ChildProcess:
             return EngineError("The engine was stopped; the next order starts a new one.")
         # It is dying by itself. A signal now would reap it before the loop learns how it died.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), EXIT_S_MAX)
+            async with asyncio.timeout(EXIT_S_MAX):
+                await self._process.wait()
         await self.end()
         code = self._process.returncode
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
