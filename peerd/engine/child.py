@@ -27,7 +27,7 @@ class Ear:
 
     def __init__(self, wire: socket.socket) -> None:
         self._wire = wire
-        self._waiting: deque[dialogue.Command] = deque()
+        self._waiting: deque[dialogue.Order] = deque()
         self._heard = threading.Condition()
         self._cancelled_up_to = 0
 
@@ -53,8 +53,8 @@ class Ear:
                     self._waiting.append(command)
                     self._heard.notify()
 
-    def next(self) -> dialogue.Command:
-        """The oldest command that waits, or the first that comes."""
+    def next(self) -> dialogue.Order:
+        """The oldest order that waits, or the first that comes."""
         with self._heard:
             while not self._waiting:
                 self._heard.wait()
@@ -97,12 +97,12 @@ def main() -> None:
     torch.set_num_interop_threads(1)
     worker = Worker(lambda answer: wire.sendall(dialogue.frame(answer)), options.threads, options.slowdown)
     while True:
-        command = ear.next()
-        number = command.number
+        order = ear.next()
+        number = order.number
         if ear.cancelled(number):
             wire.sendall(dialogue.frame(dialogue.Gone(number)))
         else:
-            worker.obey(command, lambda number=number: ear.cancelled(number))  # type: ignore[misc]
+            worker.obey(order, lambda number=number: ear.cancelled(number))  # type: ignore[misc]
 
 
 if __name__ == "__main__":

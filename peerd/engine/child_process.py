@@ -35,7 +35,7 @@ class ChildProcess:
         writer: asyncio.StreamWriter,
         log_path: Path | None,
     ) -> None:
-        self.loaded = False
+        self._loaded = self._asked = ""
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -79,12 +79,18 @@ class ChildProcess:
     def alive(self) -> bool:
         return not self._killed and self._process.returncode is None and not self._reader.at_eof()
 
-    async def tell(self, command: dialogue.Command) -> None:
-        """Send one command; EngineError if the child is gone."""
+    @property
+    def loaded(self) -> str:
+        """The digest of the model that the child has; empty while it has none, or may be about to change it."""
+        return self._loaded if self._loaded == self._asked else ""
+
+    async def tell(self, order: dialogue.Order) -> None:
+        """Send one order; EngineError if the child is gone."""
+        self._asked = order.model
         # What it said during an earlier order is no reason for it to die in this one.
         self._last_words = ""
         try:
-            self._writer.write(dialogue.frame(command))
+            self._writer.write(dialogue.frame(order))
             async with asyncio.timeout(SEND_S_MAX):
                 await self._writer.drain()
         except (OSError, TimeoutError):
@@ -105,10 +111,13 @@ class ChildProcess:
                 raise EngineError(f"{error} The engine was stopped; the next order starts a new one.") from None
             except (OSError, asyncio.IncompleteReadError):
                 raise await self._death() from None
+            # A given-up order's switch is one too.
+            if isinstance(answer, dialogue.Unloaded):
+                self._loaded = ""
+            elif isinstance(answer, dialogue.Loaded):
+                self._loaded = answer.model
             if answer.number == number:
                 return answer
-            if isinstance(answer, dialogue.Loaded):
-                self.loaded = True
 
     def give_up(self, number: int) -> None:
         """Tell the child that nobody waits for this order; it ends within a step."""

@@ -35,12 +35,18 @@ class Run(msgspec.Struct, frozen=True, tag=True):
     resumes: bool = False
     spare_s: float = 0.0
 
+    @property
+    def model(self) -> str:
+        """The digest of the model that is meant."""
+        return self.call.model
+
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
     """Load the model in `folder`, so that the next order finds it warm."""
 
     number: int
     folder: str
+    model: str
 
 
 class Embed(msgspec.Struct, frozen=True, tag=True):
@@ -48,6 +54,7 @@ class Embed(msgspec.Struct, frozen=True, tag=True):
 
     number: int
     folder: str
+    model: str
     prompts: tuple[str, ...]
 
 
@@ -58,6 +65,11 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
     folder: str
     call: Call
 
+    @property
+    def model(self) -> str:
+        """The digest of the model that is meant."""
+        return self.call.model
+
 
 class Compare(msgspec.Struct, frozen=True, tag=True):
     """Find how long the call's prompt and another may share a beginning."""
@@ -67,6 +79,11 @@ class Compare(msgspec.Struct, frozen=True, tag=True):
     call: Call
     other: str
 
+    @property
+    def model(self) -> str:
+        """The digest of the model that is meant."""
+        return self.call.model
+
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
     """Nobody waits for this order any more."""
@@ -75,10 +92,17 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """The model is in memory; the answer to Prepare, and said once before the first other answer."""
+    """This model is in memory; the answer to Prepare, and said once before the first other answer."""
 
     number: int
     seconds: float
+    model: str
+
+
+class Unloaded(msgspec.Struct, frozen=True, tag=True):
+    """No model is in memory any more, since another is loaded now."""
+
+    number: int
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -165,8 +189,9 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     checkpoint: bool = False
 
 
-Command = Run | Prepare | Embed | Measure | Compare | Cancel
-Answer = Loaded | Step | Save | Picture | Halt | Embedded | Measured | Compared | AtWork | Gone | Refused
+Order = Run | Prepare | Embed | Measure | Compare
+Command = Order | Cancel
+Answer = Loaded | Unloaded | Step | Save | Picture | Halt | Embedded | Measured | Compared | AtWork | Gone | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)

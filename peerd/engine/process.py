@@ -72,12 +72,12 @@ class ProcessEngine:
     @property
     def warm(self) -> bool:
         """Whether a model is loaded."""
-        return self._child is not None and self._child.alive and self._child.loaded
+        return bool(self.loaded)
 
     @property
     def loaded(self) -> str:
         """The digest of the model that is loaded; empty while none is."""
-        return self._model if self.warm else ""
+        return self._child.loaded if self._child is not None and self._child.alive else ""
 
     @property
     def busy(self) -> bool:
@@ -92,7 +92,7 @@ class ProcessEngine:
     async def run(self, order: Order) -> AsyncGenerator[EngineEvent, None]:
         """Carry out one order. Closing the iterator (`contextlib.aclosing`) cancels it within one step."""
 
-        def command(number: int, folder: str) -> dialogue.Command:
+        def command(number: int, folder: str) -> dialogue.Order:
             return dialogue.Run(
                 number=number,
                 folder=folder,
@@ -125,13 +125,18 @@ class ProcessEngine:
 
     async def prepare(self, model: str) -> None:
         """Start the engine and load the model, so that the next order finds it warm."""
-        async with contextlib.aclosing(self._converse(model, dialogue.Prepare)) as answers:
+
+        def prepare(number: int, folder: str) -> dialogue.Order:
+            return dialogue.Prepare(number, folder, model)
+
+        async with contextlib.aclosing(self._converse(model, prepare)) as answers:
             async for _ in answers:
                 pass
 
     async def embed(self, prompts: Sequence[str]) -> list[bytes]:
         """Pooled, normalised text embeddings as little-endian float16 bytes, one a prompt. Starts the engine."""
-        answer = await self._ask(self._model, lambda number, folder: dialogue.Embed(number, folder, tuple(prompts)))
+        model, words = self._model, tuple(prompts)
+        answer = await self._ask(model, lambda number, folder: dialogue.Embed(number, folder, model, words))
         if not isinstance(answer, dialogue.Embedded):
             raise EngineError(_ASTRAY)
         return list(answer.vectors)
@@ -166,14 +171,14 @@ class ProcessEngine:
             self._retire_later()
             raise
 
-    async def _ask(self, model: str, command_of: Callable[[int, str], dialogue.Command]) -> dialogue.Answer:
+    async def _ask(self, model: str, command_of: Callable[[int, str], dialogue.Order]) -> dialogue.Answer:
         async with contextlib.aclosing(self._converse(model, command_of)) as answers:
             async for answer in answers:
                 return answer
         raise EngineError("The engine ended without an answer.")
 
     async def _converse(
-        self, model: str, command_of: Callable[[int, str], dialogue.Command]
+        self, model: str, command_of: Callable[[int, str], dialogue.Order]
     ) -> AsyncGenerator[dialogue.Answer, None]:
         """The answers to one command, in its turn; the last one ends it. It gets its number and the model's folder."""
         async with self._turn:
@@ -193,8 +198,10 @@ class ProcessEngine:
                             ended = True
                             raise CheckpointError(text) if checkpoint else EngineError(text)
                         case dialogue.Loaded():
-                            child.loaded, self._model = True, model
+                            self._model = model
                             ended = isinstance(command, dialogue.Prepare)
+                        case dialogue.Unloaded():
+                            pass
                         case dialogue.Step() | dialogue.Save():
                             yield answer
                         case (

@@ -51,12 +51,14 @@ class Worker:
         self.threads = threads
         self._slowdown = slowdown
         self._loaded: pipelines.Pipeline | None = None
+        self._source = Path(), ""
+        """The folder of the loaded model, and the digest that it was loaded as."""
         self._previewer: Previewer | None = None
         self._tried = False
         """Whether any model was loaded yet, or failed to be."""
         self._unblended: Path | None = None
 
-    def obey(self, command: dialogue.Command, cancelled: Callable[[], bool]) -> None:
+    def obey(self, command: dialogue.Order, cancelled: Callable[[], bool]) -> None:
         """Carry out one command to its last answer, whatever happens."""
         number = command.number
         try:
@@ -65,17 +67,15 @@ class Worker:
                     self._run(command, cancelled)
                 case dialogue.Prepare():
                     began = time.perf_counter()
-                    self.load(number, command.folder, quiet=True)
-                    self._say(dialogue.Loaded(number, time.perf_counter() - began))
+                    self.load(command, quiet=True)
+                    self._say(dialogue.Loaded(number, time.perf_counter() - began, command.model))
                 case dialogue.Embed():
-                    vectors = self.load(number, command.folder).embed(list(command.prompts))
+                    vectors = self.load(command).embed(list(command.prompts))
                     self._say(dialogue.Embedded(number, tuple(vectors)))
                 case dialogue.Measure():
                     self._measure(command, cancelled)
                 case dialogue.Compare():
                     self._compare(command, cancelled)
-                case dialogue.Cancel():
-                    pass
         except resumable.Cancelled:
             self._say(dialogue.Gone(number))
         except CheckpointError as error:
@@ -85,25 +85,30 @@ class Worker:
         except Exception as error:
             self._say(dialogue.Refused(number, _sentence(error)))
 
-    def load(self, number: int, folder: str, *, quiet: bool = False) -> pipelines.Pipeline:
-        """The model in `folder`, loaded now if it is not the last one."""
-        if self._loaded is None or self._loaded.folder != Path(folder):
+    def load(self, command: dialogue.Order, *, quiet: bool = False) -> pipelines.Pipeline:
+        """The model that the command is for, loaded now if it is not the last one."""
+        # A folder whose files were changed holds another model under the same name.
+        source = Path(command.folder), command.model
+        if self._loaded is None or self._source != source:
             began = time.perf_counter()
-            self._let_go()
+            self._let_go(command.number)
             # Loading imports thousands of modules more; what they leave is here to stay and need not be looked through.
             gc.disable()
             try:
-                self._loaded = pipelines.load(Path(folder))
+                self._loaded = pipelines.load(Path(command.folder))
                 gc.freeze()
             finally:
                 gc.enable()
+            self._source = source
             self._previewer = Previewer(self._loaded.pipe)
             if not quiet:
-                self._say(dialogue.Loaded(number, time.perf_counter() - began))
+                self._say(dialogue.Loaded(command.number, time.perf_counter() - began, command.model))
         return self._loaded
 
-    def _let_go(self) -> None:
+    def _let_go(self, number: int) -> None:
         """The old model goes first: two at once may not fit. What a load that failed has left goes too."""
+        if self._loaded is not None:
+            self._say(dialogue.Unloaded(number))
         self._loaded = self._previewer = None
         if self._tried:
             # A model holds itself in circles, and what is frozen is never looked through: it would stay for ever.
@@ -117,7 +122,7 @@ class Worker:
         if command.stop is not None and not 1 <= command.stop <= total:
             raise EngineError(f"The call takes {total} scheduler steps; it can not stop at step {command.stop}.")
         start = None if command.start is None else unpack(command.start)
-        loaded = self.load(number, command.folder)
+        loaded = self.load(command)
         scheduler = loaded.set_scheduler(call.scheduler)
         if start is not None:
             refuse_misfit(start.facts, call, scheduler, total)
@@ -205,7 +210,7 @@ class Worker:
 
     def _measure(self, command: dialogue.Measure, cancelled: Callable[[], bool]) -> None:
         call = command.call
-        loaded = self.load(command.number, command.folder)
+        loaded = self.load(command)
         scheduler = loaded.set_scheduler(call.scheduler)
         # The first call of a shape pays for its buffers, so it is not timed.
         stop = min(1 + MEASURED_CALLS, calls_per_run(call.scheduler, call.steps))
@@ -221,7 +226,7 @@ class Worker:
         self._say(dialogue.Measured(command.number, 1 / min(run.denoiser_seconds[1:] or run.denoiser_seconds)))
 
     def _compare(self, command: dialogue.Compare, cancelled: Callable[[], bool]) -> None:
-        loaded = self.load(command.number, command.folder)
+        loaded = self.load(command)
         loaded.set_scheduler(command.call.scheduler)
         at_work = partial(self._say, dialogue.AtWork(command.number))
         trial = Trial(loaded, command.call, command.other, seeded, cancelled, at_work)

@@ -66,6 +66,8 @@ def flow_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def fresh(picture_model: Model, small_model: Model, xl_model: Model, flow_model: Model) -> Iterator[zygote.Zygote]:
     """Answers each question in a process that has seen nothing else."""
     with zygote.started() as started:
-        for folder in {model.folder for model in (picture_model, small_model, xl_model, flow_model)}:
-            started.load(folder)
+        for folder, model in {
+            (model.folder, model.call().model) for model in (picture_model, small_model, xl_model, flow_model)
+        }:
+            started.load(folder, model)
         yield started

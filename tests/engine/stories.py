@@ -60,7 +60,8 @@ def saved_in(answers: list[dialogue.Answer]) -> dict[int, bytes]:
 
 
 def refusal_of(answers: list[dialogue.Answer]) -> dialogue.Refused:
-    """The refusal that was the only answer, so that nothing ran before it."""
+    """The refusal that was the only answer but for what is loaded, so that nothing ran before it."""
+    answers = [answer for answer in answers if not isinstance(answer, dialogue.Loaded | dialogue.Unloaded)]
     assert len(answers) == 1, answers
     assert isinstance(answers[0], dialogue.Refused), answers[0]
     return answers[0]

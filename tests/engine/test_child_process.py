@@ -20,6 +20,10 @@ TURNS = 8
 """Loop turns after an answer in which a cancellation may fall; it is taken within three."""
 
 
+def prepare(number: int) -> dialogue.Prepare:
+    return dialogue.Prepare(number, "folder", "m" * 64)
+
+
 @dataclass
 class Stage:
     """A child that is a shell script, and all that it could hear or say."""
@@ -68,13 +72,13 @@ async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(tmp_path: P
 async def test_last_words_are_those_of_this_order(tmp_path: Path) -> None:
     async with stage("echo an old complaint >&2; read line; exit 3", tmp_path) as on:
         async with asyncio.timeout(PATIENCE_S):
-            while not on.log.exists() or b"complaint" not in on.log.read_bytes():
+            while not on.log.exists() or b"complaint" not in on.log.read_bytes():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        await on.child.tell(dialogue.Cancel(1))
+        await on.child.tell(prepare(1))
         assert on.process.stdin is not None
         on.process.stdin.write(b"\n")
         on.theirs.close()
-        with pytest.raises(EngineError, match="ended with code 3; the next order starts a new one.$"):
+        with pytest.raises(EngineError, match=r"ended with code 3; the next order starts a new one\.$"):
             await on.child.answer(1, PATIENCE_S)
 
 
@@ -92,23 +96,19 @@ def heard(*commands: dialogue.Command) -> Ear:
 
 def test_any_number_of_orders_may_be_cancelled_during_one_step() -> None:
     many = 3 * COMMANDS_MAX
-    given_up = [
-        command
-        for number in range(1, many + 1)
-        for command in (dialogue.Prepare(number, "folder"), dialogue.Cancel(number))
-    ]
-    ear = heard(*given_up, dialogue.Prepare(many + 1, "folder"))
-    assert ear.next() == dialogue.Prepare(many + 1, "folder")
+    given_up = [command for number in range(1, many + 1) for command in (prepare(number), dialogue.Cancel(number))]
+    ear = heard(*given_up, prepare(many + 1))
+    assert ear.next() == prepare(many + 1)
     assert ear.cancelled(many)
     assert not ear.cancelled(many + 1)
 
 
 def test_orders_are_taken_in_their_turn_and_a_cancelled_one_is_passed_over() -> None:
-    first, second, third = (dialogue.Prepare(number, "folder") for number in (1, 2, 3))
+    first, second, third = (prepare(number) for number in (1, 2, 3))
     ear = heard(first, second, dialogue.Cancel(1), third)
     assert [ear.next(), ear.next()] == [second, third]
 
 
 def test_an_ear_listens_no_longer_to_a_daemon_that_has_lost_its_mind() -> None:
-    ear = heard(*(dialogue.Prepare(number, "folder") for number in range(COMMANDS_MAX + 5)))
+    ear = heard(*(prepare(number) for number in range(COMMANDS_MAX + 5)))
     assert [ear.next().number for _ in range(COMMANDS_MAX)] == list(range(COMMANDS_MAX))

@@ -30,6 +30,7 @@ class Load(msgspec.Struct, tag=True):
     """Load this model into the zygote itself."""
 
     folder: str
+    model: str
 
 
 class Engine(msgspec.Struct, tag=True):
@@ -63,9 +64,9 @@ class Zygote:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path, model: str) -> None:
         """Have this model in memory before anything runs."""
-        self._ask(Load(str(folder)))
+        self._ask(Load(str(folder), model))
 
     def engine(self, command: dialogue.Run, threads: int = 1) -> list[dialogue.Answer]:
         """What a fresh engine answers to this command."""
@@ -159,17 +160,18 @@ def main() -> None:
 
     def answer(question: Load | Engine | Plain) -> Heard:
         match question:
-            case Load(folder):
+            case Load(folder, model):
                 parts = json.loads((Path(folder) / "model_index.json").read_text())
                 absent = {name: None for name, part in parts.items() if isinstance(part, list) and part[0] is None}
                 theirs[folder] = diffusers.DiffusionPipeline.from_pretrained(folder, **absent).to(torch.float32)
                 theirs[folder].set_progress_bar_config(disable=True)
                 ours[folder] = worker.Worker(said.append, threads=1)
-                ours[folder].obey(dialogue.Prepare(0, folder), lambda: False)
+                prepare = dialogue.Prepare(0, folder, model)
+                ours[folder].obey(prepare, lambda: False)
                 for name in SCHEDULERS:
                     # Made here and never stepped, since some take a third of a second to make.
                     with contextlib.suppress(EngineError):
-                        ours[folder].load(0, folder, quiet=True).set_scheduler(name)
+                        ours[folder].load(prepare, quiet=True).set_scheduler(name)
                 return Heard()
             case Engine(command, threads):
                 torch.set_num_threads(threads)
