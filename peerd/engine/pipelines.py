@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -150,9 +150,9 @@ def load(folder: Path, device: str = "cpu") -> Pipeline:
     # Half precision is slower than fp32 on CPUs without its instructions, a hundred times with AVX2's bf16.
     dtype = torch.float32 if device == "cpu" else torch.float16
     try:
-        pipe: Any = DiffusionPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True, **absent).to(
-            device=device, dtype=dtype
-        )
+        pipe: Any = DiffusionPipeline.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, variant=_variant(folder), **absent
+        ).to(device=device, dtype=dtype)
     except MemoryError:
         raise
     except Exception as error:
@@ -183,7 +183,28 @@ def _read_index(index: Path) -> dict[str, Any]:
         raise EngineError(f"{index} is not readable as a diffusers model index; copy the model again.") from None
     if not isinstance(name, str) or not hasattr(diffusers, name):
         raise EngineError(f"The installed diffusers does not know the pipeline {str(name)[:80]!r} of {index.parent}.")
+    if _needs_a_picture(getattr(diffusers, name)):
+        raise EngineError(f"The model in {index.parent} draws from a picture, not from words alone; choose another.")
     return parts
+
+
+def _needs_a_picture(pipeline: Any) -> bool:
+    """Whether it is an img2img, inpainting or refining pipeline, which fails without an image."""
+    known = inspect.signature(pipeline.__call__).parameters
+    if "image" not in known or "mask_image" in known:
+        return "mask_image" in known
+    # Its default is None even where it must be given; only the annotation tells.
+    kind = known["image"].annotation
+    optional = type(None) in get_args(kind) or (isinstance(kind, str) and ("None" in kind or "Optional" in kind))
+    return known["image"].default is inspect.Parameter.empty or not optional
+
+
+def _variant(folder: Path) -> str | None:
+    """`fp16` where a part's weights are there under that name only; the plain ones are finer."""
+    parts: dict[Path, list[str]] = {}
+    for file in folder.glob("*/*.safetensors"):
+        parts.setdefault(file.parent, []).append(file.name)
+    return "fp16" if any(all(".fp16" in name for name in names) for names in parts.values()) else None
 
 
 def one_line(error: BaseException) -> str:

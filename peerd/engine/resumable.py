@@ -138,7 +138,13 @@ class Run:
             result = original(scheduler, *args, **kwargs)
         self._done += 1
         seconds = time.perf_counter() - self._since
-        self.on_step(Step(self._done, self.total, seconds, self.denoiser_calls, outputs_of(result)[0][0]))
+        latent = outputs_of(result)[0][0]
+        if not bool(torch.isfinite(latent).all()):
+            # It would become a black picture, and a checkpoint that every receiver refuses.
+            raise EngineError(
+                f"The latent is not finite after step {self._done} of {self.total}; choose another scheduler or model."
+            )
+        self.on_step(Step(self._done, self.total, seconds, self.denoiser_calls, latent))
         ends = self._done == self.ends
         leaving = self.departures is not None and self.departures.at(self._done)
         passing = self.checkpoint_every and self._done % self.checkpoint_every == 0 and self._done < self.total

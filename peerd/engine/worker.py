@@ -165,6 +165,11 @@ class Worker:
             return
         if not hasattr(result, "images"):
             raise EngineError(f"The model in {command.folder} makes no pictures; choose one that does.")
+        if any(getattr(result, "nsfw_content_detected", None) or ()):
+            # What it returns is black, which would pass for a picture.
+            raise EngineError(
+                f"The safety checker in {command.folder} blacked this picture out; change the prompt or the seed."
+            )
         picture = result.images[0].convert("RGB")
         exact = blend is None and (
             start is None
