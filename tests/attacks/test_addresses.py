@@ -102,7 +102,9 @@ async def test_ten_thousand_services_cost_neither_memory_nor_heartbeats(tmp_path
             assert await found.get() == (bob.node, "127.0.0.1", 7_002)
         pacing.cancel()
         assert await pacing < GAP_S_MAX
-        assert found.empty() and len(listening._seen) <= SEEN_MAX
+        while not found.empty():  # once more, say, as his record is renewed; nobody else
+            assert found.get_nowait() == (bob.node, "127.0.0.1", 7_002)
+        assert len(listening._seen) <= SEEN_MAX
         assert listening._zeroconf is not None
         cache = listening._zeroconf.zeroconf.cache
         assert 100 < sum(map(len, cache.cache.values())) <= RECORDS_MAX

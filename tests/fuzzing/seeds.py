@@ -102,7 +102,7 @@ CALIBRATIONS: Final = (Path(EMBEDDED_FOLDER / CALIBRATION_FILE).read_bytes(),)
 ENGINE: Final = tuple(
     dialogue.frame(answer)[dialogue.LENGTH_BYTES :]
     for answer in (
-        dialogue.Loaded(1, 0.5),
+        dialogue.Loaded(1, 0.5, "m"),
         dialogue.Halt(1, 5, 0.5),
         dialogue.Refused(1, "no", checkpoint=True),
         dialogue.Picture(1, 2, 2, bytes(12), 11, True),

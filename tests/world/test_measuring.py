@@ -51,6 +51,8 @@ def test_a_device_slowed_to_a_quarter_is_known_after_one_request(cluster: Cluste
     )
     # Real pictures correct what a crowded start measured wrong.
     assert executor_of_a_picture_for_two(cluster, "as they are") == "ada"
+    for node in (ada, cluster["bob"]) * 2:  # one after the other, so that neither is in the other's way
+        ask(node, FRUITS[0], steps=8, shared=0, seed=7).finished()
     end(ada)
     ada.environment = {**ada.environment, **QUARTER}
     restart(ada)
