@@ -15,6 +15,7 @@ from peerd_protocol.messages import (
     AnyFrame,
     BeginningFailed,
     Bereft,
+    BranchBereft,
     CacheTold,
     Chunk,
     Countersignature,
@@ -172,7 +173,7 @@ def check(message: AnyFrame) -> None:
         case StandsBy():
             _offer(message.offer)
             whole("step", message.step, 0, SCHEDULER_CALLS_MAX)
-        case StandDown():
+        case StandDown() | BranchBereft():
             _group(message.group, message.attempt)
         case Bereft():
             _plan(message.plan)

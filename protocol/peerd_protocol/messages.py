@@ -267,6 +267,16 @@ class Bereft(Message, frozen=True, kw_only=True, tag="bereft"):
     reason: str
 
 
+class BranchBereft(Message, frozen=True, kw_only=True, tag="branch_bereft"):
+    """The executor of a branch that waits tells the leader, whoever that is by now, that it waits in vain.
+
+    Whoever ran the steps before it is gone, or makes none. Group and attempt are the branch's own.
+    """
+
+    group: GroupId
+    attempt: Attempt
+
+
 class CacheTold(Message, frozen=True, kw_only=True, tag="cache"):
     """A node tells its leader which checkpoints it keeps for later requests; the last word replaces earlier ones."""
 
@@ -361,6 +371,7 @@ AnyMessage = (
     | StandsBy
     | StandDown
     | Bereft
+    | BranchBereft
     | CacheTold
     | RequestFailed
     | HandoffBegin

@@ -57,6 +57,7 @@ from peerd_protocol.messages import (
     AnyMessage,
     BeginningFailed,
     Bereft,
+    BranchBereft,
     CacheTold,
     Chunk,
     Fenced,
@@ -250,7 +251,7 @@ class Node:
             moves += self._leader.ticked(self.devices, self._led, now_s)
         moves += self._holder.ticked(leader, term, now_s)
         moves += self._standby.ticked(leader, now_s)
-        moves += self._executor.ticked(now_s)
+        moves += self._executor.ticked(leader, now_s)
         resent, given_up = self._handoffs.ticked(now_s)
         return [*moves, *resent, *given_up]
 
@@ -340,14 +341,12 @@ class Node:
                 return self._leader.stands_by(sender, message) if self._led is not None else []
             case StandDown():
                 return self._standby.let_go(sender, message, self.leader) + self._executor.stood_down(sender, message)
-            case Bereft():
+            case Bereft() | BranchBereft():
                 return self._leader.bereft(sender, message, now_s) if self._led is not None else []
             case BeginningFailed():
                 return self._executor.orphaned(sender, message)
             case CacheTold(entries=entries):
-                if self._led is not None:
-                    self._leader.keeps(sender, entries)
-                return []
+                return self._leader.keeps(sender, entries) if self._led is not None else []
             case RequestFailed():
                 return self._origin.failed(sender, message, self.leader, self.profile.engine)
             case HandoffBegin():

@@ -19,6 +19,7 @@ from peerd_protocol.messages import (
     AnyMessage,
     BeginningFailed,
     Bereft,
+    BranchBereft,
     CacheTold,
     Chunk,
     Countersignature,
@@ -65,6 +66,8 @@ def may_say(roles: Collection[Role], message: AnyFrame) -> bool:
         case StandDown():
             return "lead" in roles or "execute" in roles
         case Answer() | Progress() | LocalProgress() | GroupEnded() | StandsBy() | CacheTold() | RequestFailed():
+            return "execute" in roles
+        case BranchBereft():
             return "execute" in roles
         case Receipt():  # it is for steps that were run for others
             return "execute" in roles

@@ -94,6 +94,7 @@ class Place:
     kept: dict[str, tuple[CacheEntry, bytes]] = field(default_factory=dict)
     left: dict[str, set[str]] = field(default_factory=dict)
     """Of each work, who has left its shared steps."""
+    shared_steps_made: int = 0
     declines: str = ""
     breaks_at_step: int | None = None
     hangs: bool = False
@@ -279,6 +280,7 @@ class LittleWorld:
             self._mail.append((me, WorkFailed(work, "the engine died")))
             return
         place.works[work] = (order, step)
+        place.shared_steps_made += order.stop is not None
         total = order.stop or order.call.steps
         preview = hashlib.sha256(order.call.prompt.encode()).digest()[:3]
         self._mail.append((me, StepDone(work, step, total, preview, 1)))

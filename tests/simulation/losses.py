@@ -8,8 +8,7 @@
 
 What a loss costs, and what would have been, is told from the same household without it. An engine stands still for a
 moment before its device is lost, so that all that was saved has come through: a spare that is nowhere was never sent.
-A leader is lost only while no branch waits for its beginning: the next one knows no tree, and such a branch may begin
-with noise. Never here: who leads then (`calm`), or a loss among other faults (`stories`).
+Never here: who leads then (`calm`), or a loss among other faults (`stories`).
 """
 
 import re
@@ -18,7 +17,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 from peerd_protocol.coordination.runner import WORK
-from peerd_protocol.coordination.share import Phase
 from peerd_protocol.events import Asked
 from peerd_protocol.ids import RequestId
 from peerd_protocol.plan import Call, Request
@@ -143,9 +141,7 @@ def _is_through(world: World) -> bool:
 
 
 def _losable(world: World) -> list[Device]:
-    nodes = {process.device.name: process.node for process in world.processes.values()}
-    awaited = any(share.phase is Phase.AWAITING for node in nodes.values() for share in node._executor._shares.values())
-    able = [each for each in world.processes.values() if each.device.temper.engine and not (each.led and awaited)]
+    able = [each for each in world.processes.values() if each.device.temper.engine]
     busy = [each for each in able if each.engine.works or each.node._executor._shares or each.node._runner._parts]
     return [process.device for process in busy or able]
 

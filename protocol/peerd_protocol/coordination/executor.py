@@ -19,7 +19,16 @@ from peerd_protocol.coordination.share import Phase, Share
 from peerd_protocol.coordination.standby import Spare
 from peerd_protocol.events import CheckpointSaved, Considered, Recalled, StepDone, WorkFailed, WorkHalted
 from peerd_protocol.ids import GroupId, NodeId, RequestId
-from peerd_protocol.messages import Answer, BeginningFailed, GroupEnded, HandoffBegin, Offer, Progress, StandDown
+from peerd_protocol.messages import (
+    Answer,
+    BeginningFailed,
+    BranchBereft,
+    GroupEnded,
+    HandoffBegin,
+    Offer,
+    Progress,
+    StandDown,
+)
 
 OFFERS_AT_ONCE_MAX = 64
 """Two trees of 32 requests, each with a branch of its own, may lie on one edge server; one that waits is small."""
@@ -65,7 +74,7 @@ class Executor:
         share.phase = Phase.AWAITING
         if beginning.resumes:
             # If nothing came yet of what it stood by for, the steps before it must still go on somewhere.
-            share.patience(max(leases.RESUME_S, leases.renewed_s(self._interval_s, beginning.step_seconds)), now_s)
+            share.patience(leases.renewed_s(self._interval_s, beginning.step_seconds), now_s)
             return [accepted, Resume(share.work, event.group)]
         return [accepted, *([Recall(share.work, beginning.cached)] if beginning.cached else [])]
 
@@ -121,7 +130,7 @@ class Executor:
         took_over = share.offer.beginning.resumes and message.attempt < share.offer.attempt
         if message.attempt != share.offer.attempt and not took_over:
             return []
-        share.source = sender
+        share.source, share.missed = sender, False
         renewed_s = leases.renewed_s(self._interval_s, share.offer.beginning.step_seconds)
         share.until_s = now_s + renewed_s if message.step > share.step else max(share.until_s, now_s + renewed_s)
         share.step, share.total = message.step, message.total
@@ -201,14 +210,19 @@ class Executor:
 
     # ---- time and loss -------------------------------------------------------------------------------------
 
-    def ticked(self, now_s: float) -> list[Action]:
+    def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
         actions: list[Action] = []
         for share in list(self._shares.values()):
             if share.phase is Phase.AWAITING and now_s > share.until_s:
-                actions += self._miss(share, now_s) if share.source else self._end(share, "its beginning did not come")
-            elif share.vouches(now_s) and now_s >= share.beat_s:
+                if share.missed:
+                    actions += self._end(share, "its beginning did not come")
+                    continue
+                self._miss(share, now_s)
+            if share.vouches(now_s) and now_s >= share.beat_s:
                 share.beat_s = now_s + self._interval_s
                 actions += share.tell()
+                if share.missed and share.phase is Phase.AWAITING and leader is not None:
+                    actions.append(Send(leader, BranchBereft(group=share.offer.group, attempt=share.offer.attempt)))
         return actions
 
     def peer_lost(self, peer: NodeId, now_s: float) -> None:
@@ -218,11 +232,10 @@ class Executor:
                 self._miss(share, now_s)
 
     @staticmethod
-    def _miss(share: Share, now_s: float) -> list[Action]:
-        """Whoever ran its beginning is gone or makes no step: another may go on with that."""
-        share.source = None
+    def _miss(share: Share, now_s: float) -> None:
+        """Whoever ran its beginning is gone or makes no step: another may go on, if the leader hears of it."""
+        share.source, share.missed, share.beat_s = None, True, now_s
         share.patience(leases.RESUME_S, now_s)
-        return []
 
     def _of(self, work: str) -> Share | None:
         return next(

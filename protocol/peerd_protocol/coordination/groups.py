@@ -31,7 +31,8 @@ class Group:
 
     It is idle until it is offered, offered until `answer_by_s`, accepted once an executor has said yes, and told once
     its members know: a branch's only when the whole tree has its executors. `offer` is the latest that was made of it,
-    `run` the first that was told: whoever resumes it runs the very same steps.
+    `run` the first that was told: whoever resumes it runs the very same steps. `elsewhere` are branches that an earlier
+    leader made of it; this one knows no more of them than where they begin.
     """
 
     id: GroupId
@@ -55,6 +56,7 @@ class Group:
     spare: Spare | None = None
     offer: Offer | None = None
     run: Offer | None = None
+    elsewhere: tuple[Receiver, ...] = ()
     answer_by_s: float | None = None
     accepted: bool = False
     told: bool = False
@@ -129,6 +131,7 @@ def offer_of(
     receivers = (
         *(_member(group, request) for request in group.members.values()),
         *(_branch(group, branch) for branch in branches),
+        *group.elsewhere,
     )
     if group.run is not None:
         return msgspec.structs.replace(
@@ -168,7 +171,11 @@ def _beginning(group: Group, parent: Group | None) -> Beginning | None:
         if parent.told and parent.executor is not None:  # it runs already, and this executor stood by
             sources = [parent.executor, *sources]
         return Beginning(step=group.start, sources=tuple(sources), step_seconds=step_s, resumes=parent.told)
-    return Beginning(step=group.start, cached=group.cached) if group.cached else None
+    if group.cached:
+        return Beginning(step=group.start, cached=group.cached)
+    # A branch of an earlier leader: its standby is handed the beginning that it knows of, or was already.
+    earlier = group.run.beginning if group.run is not None and group.start else None
+    return msgspec.structs.replace(earlier, resumes=True) if earlier is not None else None
 
 
 def _member(group: Group, request: Request) -> Receiver:

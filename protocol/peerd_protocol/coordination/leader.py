@@ -8,13 +8,14 @@ sharing (`MakePlan` asks), how an offer becomes a plan (`offers`), or being elec
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from peerd_protocol.actions import Action, MakePlan, Send
 from peerd_protocol.coordination.offers import Offers
 from peerd_protocol.coordination.rescues import Rescues
 from peerd_protocol.events import Planned
 from peerd_protocol.ids import NodeId, RequestId, Term
-from peerd_protocol.messages import Answer, Bereft, GroupEnded, RequestFailed, StandsBy
+from peerd_protocol.messages import Answer, Bereft, BranchBereft, GroupEnded, RequestFailed, StandsBy
 from peerd_protocol.plan import CacheEntry, Request
 from peerd_protocol.profile import Profile
 
@@ -72,9 +73,10 @@ class Leader:
                 del waiting[request]
         self._offers.remove(request, sender)
 
-    def keeps(self, sender: NodeId, entries: tuple[CacheEntry, ...]) -> None:
+    def keeps(self, sender: NodeId, entries: tuple[CacheEntry, ...]) -> list[Action]:
         """A node tells which checkpoints it keeps; the next plan may begin with them."""
         self._cached[sender] = entries
+        return []
 
     def ticked(self, devices: Callable[[], Mapping[NodeId, Profile]], term: Term, now_s: float) -> list[Action]:
         actions: list[Action] = []
@@ -115,11 +117,17 @@ class Leader:
         (self._offers if self._offers.knows(message.offer.group) else self._rescues).stands_by(sender, message)
         return []
 
-    def bereft(self, sender: NodeId, message: Bereft, now_s: float) -> list[Action]:
-        """A runner waits in vain for its executor."""
-        if self._offers.knows(message.plan.group):
-            return self._offers.bereft(sender, message.plan, message.reason, now_s)
-        self._rescues.bereft(sender, message.plan, now_s)
+    def bereft(self, sender: NodeId, message: Bereft | BranchBereft, now_s: float) -> list[Action]:
+        """A runner, or a branch's executor, waits in vain for an executor."""
+        match message:
+            case Bereft(plan=plan) if self._offers.knows(plan.group):
+                return self._offers.bereft(sender, plan, message.reason, now_s)
+            case Bereft(plan=plan):
+                self._rescues.bereft(sender, plan, now_s)
+            case BranchBereft():  # of a tree that was made here, the group before it is none to rescue
+                self._rescues.branch_bereft(sender, message, now_s)
+            case _:
+                assert_never(message)
         return []
 
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:

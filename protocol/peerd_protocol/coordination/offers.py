@@ -92,7 +92,7 @@ class Offers:
         """Offer every idle group whose branches all have an executor; what comes of one may free another."""
         actions: list[Action] = []
         while (group := next(filter(self._is_due, self._groups.values()), None)) is not None:
-            if group.may_run and (group.members or self._branches(group)):
+            if group.may_run and self._is_waited_for(group):
                 actions += self._offer(group, now_s)
             else:
                 actions += self._dissolve(group)
@@ -185,7 +185,7 @@ class Offers:
         for group in groups:
             for request in [request for request in group.members if self._group_of(request) is not None]:
                 del group.members[request]
-            if group.members:
+            if self._is_waited_for(group):
                 self._groups[group.id] = group
         return self.settle(now_s)
 
@@ -199,7 +199,7 @@ class Offers:
         stopped = [action for group in lost for action in _stop(group)]
         for group in list(self._groups.values()):
             group.lose(peer)
-            if group.told and not group.members and not self._branches(group):
+            if group.told and not self._is_waited_for(group):
                 del self._groups[group.id]
         actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
         return [*stopped, *actions, *self.settle(now_s)]
@@ -309,6 +309,9 @@ class Offers:
 
     def _branches(self, group: Group) -> list[Group]:
         return [branch for branch in self._groups.values() if branch.parent == group.id]
+
+    def _is_waited_for(self, group: Group) -> bool:
+        return bool(group.members or group.elsewhere or self._branches(group))
 
     def _sharing(self, group: Group) -> list[RequestId]:
         """All requests of the tree that the group belongs to."""

@@ -1,8 +1,9 @@
 """The leader's rescues: groups of an earlier leadership whose executor is lost, put together again from what is left.
 
-Runners tell what they wait for, whoever stands by tells the offer that it holds. Once both are here the group is itself
-again, under this leader's term, and goes on from the newest spare. Never here: a group of this leadership, which has
-all it needs (`offers`), or the offer that follows.
+Runners and branches tell what they wait for, whoever stands by tells the offer that it holds. Once both are here the
+group is itself again, under this leader's term, and goes on from the newest spare; branches of it that still wait are
+handed their beginnings as its offer says. Never here: a group of this leadership, which has all it needs (`offers`), or
+the offer that follows.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.groups import Group, Spare
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
-from peerd_protocol.messages import StandsBy
+from peerd_protocol.messages import BranchBereft, Receiver, StandsBy
 from peerd_protocol.plan import GroupPlan, Request
 
 GATHER_S = 0.5
@@ -25,6 +26,8 @@ KNOWN_MAX = 256
 class _Waiting:
     closes_s: float
     plans: dict[RequestId, GroupPlan] = field(default_factory=dict)
+    branches: bool = False
+    """Whether a branch of it waits as well."""
 
 
 class Rescues:
@@ -49,6 +52,13 @@ class Rescues:
                 waiting.plans[assignment.request] = plan
         _forget_oldest(self._waiting)
 
+    def branch_bereft(self, sender: NodeId, message: BranchBereft, now_s: float) -> None:
+        """A branch waits in vain for its beginning; it says so again until whoever stands by for that is known here."""
+        for group, (_, told) in self._standbys.items():
+            if any(_waits(sender, message, receiver) for receiver in told.offer.receivers):
+                self._waiting.setdefault(group, _Waiting(now_s + GATHER_S)).branches = True
+        _forget_oldest(self._waiting)
+
     def due(self, next_attempt: Callable[[], Attempt], now_s: float) -> list[Group]:
         """The groups that can go on now."""
         groups = []
@@ -56,7 +66,7 @@ class Rescues:
             standby, told = self._standbys.get(group_id, (None, None))
             if now_s >= waiting.closes_s and standby is not None and told is not None:
                 del self._waiting[group_id], self._standbys[group_id]
-                groups += _put_together(standby, told, waiting.plans, next_attempt, now_s)
+                groups += _put_together(standby, told, waiting, next_attempt, now_s)
             elif now_s >= waiting.closes_s + leases.RESUME_S:
                 del self._waiting[group_id]  # by now everyone has gone alone
         return groups
@@ -65,16 +75,16 @@ class Rescues:
 def _put_together(
     standby: NodeId,
     told: StandsBy,
-    plans: dict[RequestId, GroupPlan],
+    waiting: _Waiting,
     next_attempt: Callable[[], Attempt],
     now_s: float,
 ) -> list[Group]:
     """One group, or none where nobody waits for this attempt of it. Its lead may be lost: the offer has its words."""
-    offer, kept = told.offer, told.offer.beginning if told.offer.beginning and told.offer.beginning.cached else None
+    offer, beginning = told.offer, told.offer.beginning
     leaves = {each.request: each.step for each in offer.receivers if each.group == offer.group}
-    of_it = [plan for request, plan in plans.items() if plan.attempt == offer.attempt and request in leaves]
+    of_it = [plan for request, plan in waiting.plans.items() if plan.attempt == offer.attempt and request in leaves]
     parts = {part.request: part for plan in of_it for part in plan.assignments if part.request in leaves}
-    if not parts:
+    if not (parts or waiting.branches):
         return []
     members = {
         request: Request(id=request, origin=part.origin, call=part.call, share=offer.share, quality=offer.quality)
@@ -82,25 +92,32 @@ def _put_together(
     }
     group = Group(
         id=offer.group,
-        lead=of_it[0].lead,
+        lead=of_it[0].lead if of_it else offer.receivers[0].request,
         seed=offer.call.seed,
         members=members,
-        leaves={request: leaves[request] for request in parts},
+        leaves=leaves,
         runners={request: part.runner for request, part in parts.items()},
         probed=frozenset(),
         blended=bool(offer.blend),
         attempt=next_attempt(),
         candidates=[standby],
         forecast=offer.forecast,
-        reason=of_it[0].reason,
+        reason=of_it[0].reason if of_it else "",
         made_s=now_s,
-        start=kept.step if kept is not None else 0,
-        cached=kept.cached if kept is not None else "",
+        start=offer.start,
+        cached=beginning.cached if beginning is not None else "",
         run=offer,
+        elsewhere=tuple(each for each in offer.receivers if each.group != offer.group),
     )
     if told.step:
         group.spare = Spare(standby, told.step)
     return [group]
+
+
+def _waits(sender: NodeId, message: BranchBereft, receiver: Receiver) -> bool:
+    """Whether that receiver is the branch that `sender` runs, or took over from whoever ran it."""
+    of_it = receiver.group == message.group and receiver.attempt <= message.attempt
+    return of_it and sender in (receiver.node, receiver.standby)
 
 
 def _forget_oldest(known: dict[GroupId, Any]) -> None:

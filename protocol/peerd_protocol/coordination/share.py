@@ -42,6 +42,8 @@ class Share:
     given: set[HandoffId] = field(default_factory=set)
     phase: Phase = Phase.ASKED
     source: NodeId | None = None
+    missed: bool = False
+    """Whether whoever ran its beginning is gone, or made no step for a lease's time."""
     spares: Spares = field(default_factory=Spares)
     """For whoever stands by."""
     step: int = 0
