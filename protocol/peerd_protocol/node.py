@@ -104,8 +104,7 @@ class Node:
         now_s: float,
     ) -> None:
         self.me, self.profile, self._now_s = me, profile, now_s
-        self._roster_digest = b""
-        self._guard = Guard()
+        self._roster_digest, self._guard = b"", Guard()
         self._living: frozenset[NodeId] = frozenset()
         self._led: Term | None = None
         self._handshakes = Handshakes(me, boot)
@@ -381,12 +380,14 @@ class Node:
         return moves
 
     def _hear_of_handoff(self, sender: NodeId, begin: HandoffBegin) -> list[Action]:
-        """Whether what is announced is wanted; of a checkpoint that came before its plan that shows later."""
+        """Whether what is announced is wanted. Of what came before its plan that shows later: it is announced again."""
         match begin.what:
+            case "checkpoint" if self._runner.is_early(begin):
+                self._early.wait(sender, begin)
+                return []
+            case "branch" if self._standby.is_early(begin) and not self._executor.knows(begin.group):
+                return []
             case "checkpoint":
-                if self._runner.is_early(begin):
-                    self._early.wait(sender, begin)
-                    return []
                 unwanted = self._runner.unwanted(sender, begin)
             case "spare" if not begin.request:
                 unwanted = self._standby.unwanted(sender, begin)

@@ -80,6 +80,9 @@ class Executor:
 
     # ---- its beginning -------------------------------------------------------------------------------------
 
+    def knows(self, group: GroupId) -> bool:
+        return group in self._shares
+
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
         """Why the beginning of a branch is not wanted ('' when it is)."""
         share = self._awaiting(sender, begin.group)

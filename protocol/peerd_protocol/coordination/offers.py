@@ -61,7 +61,7 @@ class Offers:
         if group is None or (sender is not None and group.members[request].origin != sender):
             return
         del group.members[request]
-        if group.told and not group.members:
+        if group.told and not self._is_waited_for(group):
             del self._groups[group.id]
 
     # ---- from a draft to an executor -----------------------------------------------------------------------
@@ -200,6 +200,7 @@ class Offers:
         for group in list(self._groups.values()):
             group.lose(peer)
             if group.told and not self._is_waited_for(group):
+                stopped += [*_stop(group), *_let_go(group)]
                 del self._groups[group.id]
         actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
         return [*stopped, *actions, *self.settle(now_s)]
@@ -330,6 +331,11 @@ class Offers:
     def _tree(self, group: Group) -> list[Group]:
         """The group and all branches below it."""
         return [group, *(below for branch in self._branches(group) for below in self._tree(branch))]
+
+
+def _let_go(group: Group) -> list[Action]:
+    """Whoever stands by for it may forget it as well."""
+    return [Send(group.standby, StandDown(group=group.id, attempt=group.attempt))] if group.standby else []
 
 
 def _stop(group: Group) -> list[Action]:

@@ -13,7 +13,7 @@ from typing import Any
 from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.groups import Group, Spare
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
-from peerd_protocol.messages import BranchBereft, Receiver, StandsBy
+from peerd_protocol.messages import BranchBereft, Offer, Receiver, StandsBy
 from peerd_protocol.plan import GroupPlan, Request
 
 GATHER_S = 0.5
@@ -55,7 +55,7 @@ class Rescues:
     def branch_bereft(self, sender: NodeId, message: BranchBereft, now_s: float) -> None:
         """A branch waits in vain for its beginning; it says so again until whoever stands by for that is known here."""
         for group, (_, told) in self._standbys.items():
-            if any(_waits(sender, message, receiver) for receiver in told.offer.receivers):
+            if any(_waits(sender, message, branch) for branch in _branches(told.offer)):
                 self._waiting.setdefault(group, _Waiting(now_s + GATHER_S)).branches = True
         _forget_oldest(self._waiting)
 
@@ -107,17 +107,21 @@ def _put_together(
         start=offer.start,
         cached=beginning.cached if beginning is not None else "",
         run=offer,
-        elsewhere=tuple(each for each in offer.receivers if each.group != offer.group),
+        elsewhere=_branches(offer),
     )
     if told.step:
         group.spare = Spare(standby, told.step)
     return [group]
 
 
-def _waits(sender: NodeId, message: BranchBereft, receiver: Receiver) -> bool:
-    """Whether that receiver is the branch that `sender` runs, or took over from whoever ran it."""
-    of_it = receiver.group == message.group and receiver.attempt <= message.attempt
-    return of_it and sender in (receiver.node, receiver.standby)
+def _branches(offer: Offer) -> tuple[Receiver, ...]:
+    return tuple(receiver for receiver in offer.receivers if receiver.group != offer.group)
+
+
+def _waits(sender: NodeId, message: BranchBereft, branch: Receiver) -> bool:
+    """Whether `sender` runs that branch, or took it over from whoever did."""
+    of_it = branch.group == message.group and branch.attempt <= message.attempt
+    return of_it and sender in (branch.node, branch.standby)
 
 
 def _forget_oldest(known: dict[GroupId, Any]) -> None:

@@ -75,6 +75,8 @@ class Runner:
         self._stale = [key for key in recalled if key.startswith(PREFIX)]
         """Binds of an earlier boot. What they were bound to died with it; their origins have them planned anew."""
         self._parts: dict[RequestId, _Part] = {}
+        self._cried_to: NodeId | None = None
+        """The leader of a moment ago. A new one hears at once of what is missed, so that it hears of all together."""
         self._giving: dict[HandoffId, _Part] = {}
         """Parts whose pictures are on their way to other origins, which hear of them until they are there."""
         self._painted = 0
@@ -200,8 +202,9 @@ class Runner:
     def _cry(self, leader: NodeId | None, now_s: float) -> list[Action]:
         """Whoever leads hears what is waited for in vain, until there is a new attempt or everyone has gone alone."""
         actions: list[Action] = []
+        is_new, self._cried_to = leader != self._cried_to, leader
         for part in self._waiting():
-            if part.bereft and part.plan is not None and leader is not None and now_s >= part.repeat_s:
+            if part.bereft and part.plan is not None and leader is not None and (is_new or now_s >= part.repeat_s):
                 part.repeat_s = now_s + REPEAT_S
                 actions.append(Send(leader, Bereft(plan=part.plan, reason=part.bereft)))
         return actions

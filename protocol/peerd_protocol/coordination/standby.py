@@ -49,6 +49,8 @@ class StandbyDuty:
     def __init__(self, me: NodeId) -> None:
         self._me = me
         self._watches: dict[GroupId, _Watch] = {}
+        self._told: NodeId | None = None
+        """The leader of a moment ago; a new one hears at once."""
 
     def asked(self, message: Standby, now_s: float) -> list[Action]:
         """A fenced wish of the leader. A higher attempt of a group replaces a lower one, its spare included."""
@@ -61,6 +63,11 @@ class StandbyDuty:
         while len(self._watches) > GROUPS_MAX:
             del self._watches[next(iter(self._watches))]
         return []
+
+    def is_early(self, begin: HandoffBegin) -> bool:
+        """Whether the beginning of a branch may be of one that this node is still to be asked to stand by for."""
+        watch = self._watches.get(begin.group)
+        return watch is None or watch.offer.attempt < begin.attempt
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
         """Why a spare, or a branch's beginning, is not wanted ('' when it is)."""
@@ -107,10 +114,11 @@ class StandbyDuty:
 
     def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
         actions: list[Action] = []
+        is_new, self._told = leader != self._told, leader
         for group, watch in list(self._watches.items()):
             if now_s > watch.until_s:
                 del self._watches[group]
-            elif leader is not None and now_s >= watch.repeat_s:
+            elif leader is not None and (is_new or now_s >= watch.repeat_s):
                 watch.repeat_s = now_s + REPEAT_S
                 step = 0 if watch.spare is None else watch.spare.step
                 actions.append(Send(leader, StandsBy(offer=watch.offer, step=step)))
