@@ -319,8 +319,8 @@ class Node:
                 # A group that is full now waits no longer.
                 return [*told, *self._leader.ticked(self.devices, self._led, now_s)]
             case Withdraw(request=request):
-                self._leader.withdrawn(sender, request)
-                return [*self._executor.withdrawn(sender, request), *self._runner.withdrawn(sender, request)]
+                stopped = self._leader.withdrawn(sender, request)
+                return [*stopped, *self._executor.withdrawn(sender, request), *self._runner.withdrawn(sender, request)]
             case Offer():
                 return self._election.fence(sender, message.attempt.term) or self._executor.offered(sender, message)
             case Answer():
@@ -385,7 +385,7 @@ class Node:
             case "checkpoint" if self._runner.is_early(begin):
                 self._early.wait(sender, begin)
                 return []
-            case "branch" if self._standby.is_early(begin) and not self._executor.knows(begin.group):
+            case "branch" | "spare" if self._standby.is_early(begin) and not self._executor.knows(begin.group):
                 return []
             case "checkpoint":
                 unwanted = self._runner.unwanted(sender, begin)

@@ -112,9 +112,8 @@ class Group:
         return self.executor
 
     def lose(self, peer: NodeId) -> None:
-        """This device is gone, whatever it was to be; of a plan that is told, also as a member."""
-        if self.told:
-            self.members = {name: each for name, each in self.members.items() if self.runners[name] != peer}
+        """This device is gone, whatever it was to be. What it was to run has to be planned anew."""
+        self.members = {name: each for name, each in self.members.items() if self.runners[name] != peer}
         self.candidates = [node for node in self.candidates if node != peer]
         self.executor = None if self.executor == peer else self.executor
         self.spare = None if self.spare is not None and self.spare.keeper == peer else self.spare

@@ -56,22 +56,22 @@ class Leader:
         runner = self._offers.runner_of(request.id)
         if runner in living and runner not in request.avoid:
             return self._offers.repeat(request.id)
-        if runner is not None:
-            self._offers.remove(request.id)  # its runner is gone, or out of earshot there: have it planned again
+        # Its runner is gone, or out of earshot there: have it planned again.
+        stopped = self._offers.remove(request.id) if runner is not None else []
         if self._is_waiting(request.id) or self._is_full_for(sender):
-            return []
+            return stopped
         waits = bool(request.group_name and request.wait_ms)  # one planned before has waited for its group already
         key = f"named/{request.group_name}" if waits else "window"
         wait_s = min(request.wait_ms / 1000, WAIT_S_MAX) if waits else GATHER_S
         gathering = self._gathering.setdefault(key, _Gathering(now_s + wait_s, request.group_size))
         gathering.requests[request.id] = request
-        return []
+        return stopped
 
-    def withdrawn(self, sender: NodeId, request: RequestId) -> None:
+    def withdrawn(self, sender: NodeId, request: RequestId) -> list[Action]:
         for waiting in self._waiting():
             if request in waiting and waiting[request].origin == sender:
                 del waiting[request]
-        self._offers.remove(request, sender)
+        return self._offers.remove(request, sender)
 
     def keeps(self, sender: NodeId, entries: tuple[CacheEntry, ...]) -> list[Action]:
         """A node tells which checkpoints it keeps; the next plan may begin with them."""

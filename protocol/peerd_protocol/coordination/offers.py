@@ -55,14 +55,13 @@ class Offers:
         group = self._group_of(request)
         return self._tell(group, only=request) if group is not None and group.told else []
 
-    def remove(self, request: RequestId, sender: NodeId | None = None) -> None:
+    def remove(self, request: RequestId, sender: NodeId | None = None) -> list[Action]:
         """The request leaves its group: taken back by its origin `sender`, or to be planned anew."""
         group = self._group_of(request)
         if group is None or (sender is not None and group.members[request].origin != sender):
-            return
+            return []
         del group.members[request]
-        if group.told and not self._is_waited_for(group):
-            del self._groups[group.id]
+        return self._dismiss(group) if group.told and not self._is_waited_for(group) else []
 
     # ---- from a draft to an executor -----------------------------------------------------------------------
 
@@ -199,9 +198,8 @@ class Offers:
         stopped = [action for group in lost for action in _stop(group)]
         for group in list(self._groups.values()):
             group.lose(peer)
-            if group.told and not self._is_waited_for(group):
-                stopped += [*_stop(group), *_let_go(group)]
-                del self._groups[group.id]
+            if not self._is_waited_for(group):
+                stopped += self._dismiss(group)
         actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
         return [*stopped, *actions, *self.settle(now_s)]
 
@@ -311,6 +309,12 @@ class Offers:
     def _branches(self, group: Group) -> list[Group]:
         return [branch for branch in self._groups.values() if branch.parent == group.id]
 
+    def _dismiss(self, group: Group) -> list[Action]:
+        """Nobody waits for it any more: neither does who runs it run on, nor who stands by for it keep anything."""
+        del self._groups[group.id]
+        through = StandDown(group=group.id, attempt=group.attempt)
+        return [Send(node, through) for node in (group.executor, group.standby) if node]
+
     def _is_waited_for(self, group: Group) -> bool:
         return bool(group.members or group.elsewhere or self._branches(group))
 
@@ -331,11 +335,6 @@ class Offers:
     def _tree(self, group: Group) -> list[Group]:
         """The group and all branches below it."""
         return [group, *(below for branch in self._branches(group) for below in self._tree(branch))]
-
-
-def _let_go(group: Group) -> list[Action]:
-    """Whoever stands by for it may forget it as well."""
-    return [Send(group.standby, StandDown(group=group.id, attempt=group.attempt))] if group.standby else []
 
 
 def _stop(group: Group) -> list[Action]:

@@ -65,9 +65,9 @@ class StandbyDuty:
         return []
 
     def is_early(self, begin: HandoffBegin) -> bool:
-        """Whether the beginning of a branch may be of one that this node is still to be asked to stand by for."""
-        watch = self._watches.get(begin.group)
-        return watch is None or watch.offer.attempt < begin.attempt
+        """Whether it may be for a group that this node is still to be asked to stand by for."""
+        watch, is_of_own_steps = self._watches.get(begin.group), begin.what == "spare" and begin.request
+        return not is_of_own_steps and (watch is None or watch.offer.attempt < begin.attempt)
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
         """Why a spare, or a branch's beginning, is not wanted ('' when it is)."""
