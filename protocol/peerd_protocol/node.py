@@ -105,7 +105,7 @@ class Node:
     ) -> None:
         self.me, self.profile, self._now_s = me, profile, now_s
         self._roster_digest, self._guard = b"", Guard()
-        self._living: frozenset[NodeId] = frozenset()
+        self._living = frozenset((me,))
         self._led: Term | None = None
         self._handshakes = Handshakes(me, boot)
         self._membership = Membership(me)
@@ -211,7 +211,7 @@ class Node:
             case Cancelled(request):
                 return self._origin.cancelled(request, self.leader)
             case Planned():
-                return self._leader.planned(event, self._led, self._now_s) if self._led is not None else []
+                return self._leader.planned(event, self._living, self._led, self._now_s) if self._led else []
             case Considered():
                 return self._executor.considered(event, self._now_s)
             case StepDone():
@@ -277,7 +277,7 @@ class Node:
 
     def _mourn(self) -> list[Action | Order | Outcome]:
         """Tell every machine of the peers that were alive a moment ago."""
-        living = self._membership.living(self._now_s)
+        living = self._membership.living(self._now_s) | {self.me}
         lost, self._living = self._living - living, living
         moves: list[Action | Order | Outcome] = []
         for peer in sorted(lost):
@@ -315,7 +315,7 @@ class Node:
             case Submit(request=request):
                 if self._led is None:
                     return [Send(sender, self._election.fenced())]
-                told = self._leader.submitted(sender, request, self._living | {self.me}, now_s)
+                told = self._leader.submitted(sender, request, self._living, now_s)
                 # A group that is full now waits no longer.
                 return [*told, *self._leader.ticked(self.devices, self._led, now_s)]
             case Withdraw(request=request):

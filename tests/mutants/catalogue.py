@@ -291,8 +291,38 @@ OF_LOSSES = (
     loss(
         "a branch's executor gives up what is silent before it",
         "coordination/executor.py",
-        "self._miss(share, now_s) if share.source else self._end(",
-        "self._end(",
+        "if share.missed:\n",
+        "if True:\n",
+    ),
+    loss(
+        "branches of an earlier leader are forgotten",
+        "coordination/rescues.py",
+        "elsewhere=_branches(offer)",
+        "elsewhere=()",
+    ),
+    loss(
+        "a branch that waits in vain says nothing",
+        "coordination/executor.py",
+        "if share.missed and share.phase is Phase.AWAITING and leader is not None:",
+        "if False:",
+    ),
+    loss(
+        "a new leader has branches begin with noise",
+        "coordination/groups.py",
+        "earlier = group.run.beginning if group.run is not None and group.start else None",
+        "earlier = None",
+    ),
+    loss(
+        "a spare that overtakes its offer is refused",
+        NODE,
+        'case "branch" | "spare" if self._standby.is_early(begin) and not self._executor.knows(begin.group):',
+        'case "branch" if False:',
+    ),
+    loss(
+        "an executor runs on for a request that is planned anew",
+        OFFERS,
+        "return self._dismiss(group) if group.told and not self._is_waited_for(group) else []",
+        "return []",
     ),
     loss(
         "a standby takes a beginning from beyond it",

@@ -58,6 +58,14 @@ def test_a_lost_device_costs_no_more_than_it_must(nodes: int) -> None:
         calm.hold(losses.PROMISES, seed, nodes)
 
 
+@pytest.mark.parametrize(("seed", "nodes"), [(14, 3), (394, 3), (641, 5), (690, 3), (1116, 2), (1207, 5), (1885, 5)])
+def test_a_loss_that_cost_more_once_does_so_no_more(seed: int, nodes: int) -> None:
+    """Trees whose leader was lost, one that a branch without members cried for, members that missed it a second apart,
+    and spares that overtook the offer that they are of.
+    """
+    calm.hold(losses.PROMISES, seed, nodes)
+
+
 def test_most_requests_share_and_nearly_all_finish(report: Report) -> None:
     assert report.endings["finished"] > 4 * (report.endings["failed"] + report.endings["cancelled"])
 

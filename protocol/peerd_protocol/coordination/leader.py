@@ -7,13 +7,13 @@ sharing (`MakePlan` asks), how an offer becomes a plan (`offers`), or being elec
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from peerd_protocol.actions import Action, MakePlan, Send
 from peerd_protocol.coordination.offers import Offers
 from peerd_protocol.coordination.rescues import Rescues
-from peerd_protocol.events import Planned
+from peerd_protocol.events import Draft, Planned
 from peerd_protocol.ids import NodeId, RequestId, Term
 from peerd_protocol.messages import Answer, Bereft, BranchBereft, GroupEnded, RequestFailed, StandsBy
 from peerd_protocol.plan import CacheEntry, Request
@@ -98,9 +98,10 @@ class Leader:
 
     # ---- planning and offering -----------------------------------------------------------------------------
 
-    def planned(self, event: Planned, term: Term, now_s: float) -> list[Action]:
+    def planned(self, event: Planned, living: frozenset[NodeId], term: Term, now_s: float) -> list[Action]:
         waiting = self._planning.pop(event.batch, {})
-        actions = self._offers.open(event.drafts, waiting, event.batch, term, now_s)
+        drafts = tuple(_without_lost(draft, living) for draft in event.drafts)
+        actions = self._offers.open(drafts, waiting, event.batch, term, now_s)
         for request, reason in event.impossible:
             if request in waiting:
                 actions.append(Send(waiting[request].origin, RequestFailed(request=request, reason=reason)))
@@ -153,3 +154,13 @@ class Leader:
         """
         waiting = [request.origin for each in self._waiting() for request in each.values()]
         return waiting.count(origin) >= OPEN_MAX - len(waiting)
+
+
+def _without_lost(draft: Draft, living: frozenset[NodeId]) -> Draft:
+    """Devices come and go while a plan is made: whose runner is gone is announced again."""
+    kept = {request for request, runner in draft.runners if runner in living}
+    return replace(
+        draft,
+        leaves=tuple((request, step) for request, step in draft.leaves if request in kept),
+        candidates=tuple(node for node in draft.candidates if node in living),
+    )
