@@ -347,7 +347,8 @@ class LittleWorld:
                 case Warn(text):
                     place.warnings.append(text)
                 case MakePlan():
-                    self._mail.append((me, self._plan(action)))
+                    planned = self._plan(action)  # a story may have somebody go meanwhile
+                    self._mail.append((me, planned))
                 case _:
                     pass
 

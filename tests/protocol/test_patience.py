@@ -156,6 +156,22 @@ def test_while_an_older_picture_travels_its_runner_speaks_of_the_newer_run() -> 
     assert steps and steps == sorted(steps), "one run, told from its beginning"
 
 
+def test_a_runner_that_goes_while_the_plan_is_made_is_not_waited_for() -> None:
+    world = LittleWorld("ann", "bob", "cid", engineless=("ann",))
+    leader = world.elect()
+    (runner,) = {"bob", "cid"} - {leader}
+
+    def plans_with_whoever_goes(order: MakePlan) -> tuple[Draft, ...]:
+        able = runner if world[runner].alive else leader
+        world.kill(runner)
+        return (draft(order, {"apple": 0}, runners=((APPLE, NodeId(able)),)),)
+
+    world.drafts = plans_with_whoever_goes
+    world.ask("ann", picture_request("apple", "ann", shared=None))
+    world.run(RUNNER_SILENCE_S / 2)
+    assert isinstance(world["ann"].notices[APPLE][-1], Finished)
+
+
 def test_sleep_is_no_waiting() -> None:
     """Its announcement is lost, and the lid is closed for two minutes: awake again, it asks on."""
     world = LittleWorld("ann", "bob", "cid", engineless=("ann",))

@@ -57,6 +57,14 @@ def test_only_the_executor_of_that_attempt_hands_spares_over_and_each_is_newer()
     assert mine.spare(GROUP) == Spare(4, b"four", True)
 
 
+def test_a_spare_may_overtake_the_offer_that_it_is_of() -> None:
+    mine = duty()
+    assert mine.is_early(spare(2, b"x", attempt=Attempt(TERM, 9)))
+    assert mine.is_early(spare(2, b"x", group=GroupId("another")))
+    assert not mine.is_early(spare(2, b"x")) and not mine.is_early(spare(2, b"x", attempt=Attempt(TERM, 1)))
+    assert not mine.is_early(replace(spare(2, b"x", group=GroupId("another")), request=RequestId("own steps")))
+
+
 def test_an_offer_that_names_another_is_none_of_ours() -> None:
     mine = duty(replace(OFFER, standby=EVE))
     assert told(mine, NOW_S) == []

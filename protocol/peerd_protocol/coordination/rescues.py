@@ -13,7 +13,7 @@ from typing import Any
 from peerd_protocol.coordination import leases
 from peerd_protocol.coordination.groups import Group, Spare
 from peerd_protocol.ids import Attempt, GroupId, NodeId, RequestId
-from peerd_protocol.messages import BranchBereft, Offer, Receiver, StandsBy
+from peerd_protocol.messages import Beginning, BranchBereft, Offer, Receiver, StandsBy
 from peerd_protocol.plan import GroupPlan, Request
 
 GATHER_S = 0.5
@@ -80,7 +80,7 @@ def _put_together(
     now_s: float,
 ) -> list[Group]:
     """One group, or none where nobody waits for this attempt of it. Its lead may be lost: the offer has its words."""
-    offer, beginning = told.offer, told.offer.beginning
+    offer, beginning = told.offer, _beginning(told.offer)
     leaves = {each.request: each.step for each in offer.receivers if each.group == offer.group}
     of_it = [plan for request, plan in waiting.plans.items() if plan.attempt == offer.attempt and request in leaves]
     parts = {part.request: part for plan in of_it for part in plan.assignments if part.request in leaves}
@@ -104,14 +104,20 @@ def _put_together(
         forecast=offer.forecast,
         reason=of_it[0].reason if of_it else "",
         made_s=now_s,
-        start=offer.start,
-        cached=beginning.cached if beginning is not None else "",
+        start=beginning.step,
+        cached=beginning.cached,
         run=offer,
         elsewhere=_branches(offer),
     )
     if told.step:
         group.spare = Spare(standby, told.step)
     return [group]
+
+
+def _beginning(offer: Offer) -> Beginning:
+    """Where the group's own run began: noise, what is kept, or another group's steps."""
+    told = offer.beginning
+    return told if told is not None and (told.cached or told.sources) else Beginning(step=0)
 
 
 def _branches(offer: Offer) -> tuple[Receiver, ...]:
