@@ -112,7 +112,7 @@ class Node:
         self._election = Election(me, boot, recalled, interval_s, now_s)
         self._origin = Origin(me, recalled, now_s)
         self._leader = Leader()
-        self._executor = Executor(interval_s)
+        self._executor = Executor(me, interval_s)
         self._runner = Runner(me, recalled, interval_s)
         self._holder = Holder()
         self._standby = StandbyDuty(me)

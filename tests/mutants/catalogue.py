@@ -317,12 +317,14 @@ OF_LOSSES = (
         NODE,
         'case "branch" | "spare" if self._standby.is_early(begin) and not self._executor.knows(begin.group):',
         'case "branch" if False:',
+        first=1885,
     ),
     loss(
         "an executor runs on for a request that is planned anew",
         OFFERS,
         "return self._dismiss(group) if group.told and not self._is_waited_for(group) else []",
         "return []",
+        first=1207,
     ),
     loss(
         "a standby takes a beginning from beyond it",

@@ -31,6 +31,8 @@ class Mutant:
     name: str
     edits: tuple[Edit, ...]
     where: Literal["storm", "calm", "loss"] = "storm"
+    first: int = 0
+    """The seed that the hunt begins with: a rare thing is looked for where it was found."""
 
     def write(self, folder: Path) -> None:
         """A mutated copy of the package in `folder`."""
@@ -52,5 +54,5 @@ def calm(name: str, file: str, old: str, new: str) -> Mutant:
     return Mutant(name, (Edit(file, old, new),), "calm")
 
 
-def loss(name: str, file: str, old: str, new: str) -> Mutant:
-    return Mutant(name, (Edit(file, old, new),), "loss")
+def loss(name: str, file: str, old: str, new: str, first: int = 0) -> Mutant:
+    return Mutant(name, (Edit(file, old, new),), "loss", first)

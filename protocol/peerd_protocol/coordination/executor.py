@@ -37,7 +37,8 @@ OFFERS_AT_ONCE_MAX = 64
 class Executor:
     """All groups whose shared steps this node was asked to run."""
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, me: NodeId, interval_s: float) -> None:
+        self._me = me
         self._interval_s = interval_s
         self._shares: dict[GroupId, Share] = {}
 
@@ -246,11 +247,11 @@ class Executor:
         )
 
     def _end(self, share: Share, reason: str) -> list[Action]:
+        """What it stood by for itself is through with it, and if it did not fail, so is whoever stands by for it."""
         del self._shares[share.offer.group]
-        if reason or not share.offer.standby:
-            return [_ended(share, reason)]
         through = StandDown(group=share.offer.group, attempt=share.offer.attempt)
-        return [_ended(share, reason), Send(share.offer.standby, through)]
+        told = (self._me,) if reason or not share.offer.standby else (self._me, share.offer.standby)
+        return [_ended(share, reason), *(Send(node, through) for node in told)]
 
     def _drop(self, share: Share) -> list[Action]:
         del self._shares[share.offer.group]

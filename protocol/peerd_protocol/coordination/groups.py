@@ -87,7 +87,7 @@ class Group:
     @property
     def idle(self) -> bool:
         """It shares something, and nobody has been asked, or nobody who was asked wants to."""
-        return self.answer_by_s is None and not self.accepted and any(self.leaves.values())
+        return self.answer_by_s is None and not self.accepted and bool(any(self.leaves.values()) or self.elsewhere)
 
     @property
     def keeps(self) -> bool:

@@ -89,7 +89,7 @@ class Leader:
                 self._batch += 1
                 self._planning[self._batch] = gathering.requests
                 actions.append(self._make_plan(gathering, devices()))
-        revived = self._rescues.due(lambda: self._offers.next_attempt(term), now_s)
+        revived = self._rescues.due(lambda: self._offers.next_attempt(term), devices, now_s)
         return [*actions, *self._offers.ticked(now_s), *self._offers.revive(revived, now_s)]
 
     def _make_plan(self, gathering: _Gathering, devices: Mapping[NodeId, Profile]) -> MakePlan:
@@ -125,7 +125,7 @@ class Leader:
                 return self._offers.bereft(sender, plan, message.reason, now_s)
             case Bereft(plan=plan):
                 self._rescues.bereft(sender, plan, now_s)
-            case BranchBereft():  # of a tree that was made here, the group before it is none to rescue
+            case BranchBereft():
                 self._rescues.branch_bereft(sender, message, now_s)
             case _:
                 assert_never(message)
@@ -134,6 +134,7 @@ class Leader:
     def peer_lost(self, peer: NodeId, now_s: float) -> list[Action]:
         """What it asked for is not waited with: should it come back, it announces what is open again."""
         self._cached.pop(peer, None)
+        self._rescues.peer_lost(peer)
         for gathering in self._gathering.values():
             gathering.requests = {name: each for name, each in gathering.requests.items() if each.origin != peer}
         return self._offers.peer_lost(peer, now_s)

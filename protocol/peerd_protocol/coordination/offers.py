@@ -61,7 +61,7 @@ class Offers:
         if group is None or (sender is not None and group.members[request].origin != sender):
             return []
         del group.members[request]
-        return self._dismiss(group) if group.told and not self._is_waited_for(group) else []
+        return self._dismiss_unwanted()
 
     # ---- from a draft to an executor -----------------------------------------------------------------------
 
@@ -198,8 +198,7 @@ class Offers:
         stopped = [action for group in lost for action in _stop(group)]
         for group in list(self._groups.values()):
             group.lose(peer)
-            if not self._is_waited_for(group):
-                stopped += self._dismiss(group)
+        stopped += self._dismiss_unwanted()
         actions = [action for group in lost for action in self._over(group, f"{peer}: gone")]
         return [*stopped, *actions, *self.settle(now_s)]
 
@@ -211,7 +210,7 @@ class Offers:
                 actions += [*_stop(group), *self._next(group, f"{group.executor}: no answer", now_s)]
             elif now_s - group.made_s > GROUP_KEPT_S:
                 self._groups.pop(group.id, None)
-        return actions
+        return [*actions, *self.settle(now_s)]
 
     def _next(self, group: Group, declined: str, now_s: float) -> list[Action]:
         return [*self._over(group, declined), *self.settle(now_s)]
@@ -309,11 +308,15 @@ class Offers:
     def _branches(self, group: Group) -> list[Group]:
         return [branch for branch in self._groups.values() if branch.parent == group.id]
 
-    def _dismiss(self, group: Group) -> list[Action]:
-        """Nobody waits for it any more: neither does who runs it run on, nor who stands by for it keep anything."""
-        del self._groups[group.id]
-        through = StandDown(group=group.id, attempt=group.attempt)
-        return [Send(node, through) for node in (group.executor, group.standby) if node]
+    def _dismiss_unwanted(self) -> list[Action]:
+        """Groups that nobody waits for any more: nobody runs on with them, or stands by for them."""
+        actions: list[Action] = []
+        while unwanted := [group for group in self._groups.values() if not self._is_waited_for(group)]:
+            for group in unwanted:  # a branch before what waited for it alone
+                del self._groups[group.id]
+                through = StandDown(group=group.id, attempt=group.attempt)
+                actions += [Send(node, through) for node in (group.executor, group.standby) if node]
+        return actions
 
     def _is_waited_for(self, group: Group) -> bool:
         return bool(group.members or group.elsewhere or self._branches(group))

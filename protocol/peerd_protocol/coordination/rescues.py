@@ -6,7 +6,7 @@ handed their beginnings as its offer says. Never here: a group of this leadershi
 the offer that follows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,10 +38,15 @@ class Rescues:
         self._waiting: dict[GroupId, _Waiting] = {}
 
     def stands_by(self, sender: NodeId, message: StandsBy) -> None:
-        if message.offer.standby == sender:
+        _, known = self._standbys.get(message.offer.group, (None, None))
+        if message.offer.standby == sender and (known is None or known.offer.attempt <= message.offer.attempt):
             self._standbys.pop(message.offer.group, None)
             self._standbys[message.offer.group] = sender, message
             _forget_oldest(self._standbys)
+
+    def peer_lost(self, peer: NodeId) -> None:
+        """What it stood by for is kept by nobody else."""
+        self._standbys = {group: entry for group, entry in self._standbys.items() if entry[0] != peer}
 
     def bereft(self, sender: NodeId, plan: GroupPlan, now_s: float) -> None:
         """A runner waits in vain. Of several attempts that runners know of a group, the highest counts."""
@@ -55,18 +60,20 @@ class Rescues:
     def branch_bereft(self, sender: NodeId, message: BranchBereft, now_s: float) -> None:
         """A branch waits in vain for its beginning; it says so again until whoever stands by for that is known here."""
         for group, (_, told) in self._standbys.items():
-            if any(_waits(sender, message, branch) for branch in _branches(told.offer)):
+            if any(_waits(sender, message, branch, told.step) for branch in _branches(told.offer)):
                 self._waiting.setdefault(group, _Waiting(now_s + GATHER_S)).branches = True
         _forget_oldest(self._waiting)
 
-    def due(self, next_attempt: Callable[[], Attempt], now_s: float) -> list[Group]:
+    def due(
+        self, next_attempt: Callable[[], Attempt], living: Callable[[], Collection[NodeId]], now_s: float
+    ) -> list[Group]:
         """The groups that can go on now."""
         groups = []
         for group_id, waiting in list(self._waiting.items()):
             standby, told = self._standbys.get(group_id, (None, None))
             if now_s >= waiting.closes_s and standby is not None and told is not None:
                 del self._waiting[group_id], self._standbys[group_id]
-                groups += _put_together(standby, told, waiting, next_attempt, now_s)
+                groups += _put_together(standby, told, waiting, living(), next_attempt, now_s)
             elif now_s >= waiting.closes_s + leases.RESUME_S:
                 del self._waiting[group_id]  # by now everyone has gone alone
         return groups
@@ -76,11 +83,12 @@ def _put_together(
     standby: NodeId,
     told: StandsBy,
     waiting: _Waiting,
+    living: Collection[NodeId],
     next_attempt: Callable[[], Attempt],
     now_s: float,
 ) -> list[Group]:
     """One group, or none where nobody waits for this attempt of it. Its lead may be lost: the offer has its words."""
-    offer, beginning = told.offer, _beginning(told.offer)
+    offer, beginning = told.offer, _beginning(told.offer, living)
     leaves = {each.request: each.step for each in offer.receivers if each.group == offer.group}
     of_it = [plan for request, plan in waiting.plans.items() if plan.attempt == offer.attempt and request in leaves]
     parts = {part.request: part for plan in of_it for part in plan.assignments if part.request in leaves}
@@ -114,20 +122,21 @@ def _put_together(
     return [group]
 
 
-def _beginning(offer: Offer) -> Beginning:
-    """Where the group's own run began: noise, what is kept, or another group's steps."""
+def _beginning(offer: Offer, living: Collection[NodeId]) -> Beginning:
+    """Where the group's own run began: noise, what is kept, or another's steps, if anybody may still run them."""
     told = offer.beginning
-    return told if told is not None and (told.cached or told.sources) else Beginning(step=0)
+    comes = told is not None and (told.cached or any(node in living for node in told.sources))
+    return told if told is not None and comes else Beginning(step=0)
 
 
 def _branches(offer: Offer) -> tuple[Receiver, ...]:
     return tuple(receiver for receiver in offer.receivers if receiver.group != offer.group)
 
 
-def _waits(sender: NodeId, message: BranchBereft, branch: Receiver) -> bool:
-    """Whether `sender` runs that branch, or took it over from whoever did."""
+def _waits(sender: NodeId, message: BranchBereft, branch: Receiver, step: int) -> bool:
+    """Whether `sender` runs that branch, or took it over from whoever did, and a run from `step` on helps it."""
     of_it = branch.group == message.group and branch.attempt <= message.attempt
-    return of_it and sender in (branch.node, branch.standby)
+    return of_it and sender in (branch.node, branch.standby) and step <= branch.step
 
 
 def _forget_oldest(known: dict[GroupId, Any]) -> None:

@@ -12,11 +12,13 @@ or deciding who does (`offers`, `rescues`).
 from dataclasses import dataclass
 
 from peerd_protocol.actions import Action, Send
-from peerd_protocol.ids import GroupId, NodeId
+from peerd_protocol.ids import Attempt, GroupId, NodeId
 from peerd_protocol.messages import HandoffBegin, Offer, Standby, StandDown, StandsBy
 
 GROUPS_MAX = 64
 """As many as an executor takes at once; the oldest goes first."""
+THROUGH_MAX = 256
+"""So many groups that are through are remembered, lest what comes late of them is waited for."""
 SPARES_BYTES_MAX = 256 * 1024 * 1024
 """All spares together; what a small device can hold in memory beside a model. The oldest goes first."""
 REPEAT_S = 1.0
@@ -49,6 +51,7 @@ class StandbyDuty:
     def __init__(self, me: NodeId) -> None:
         self._me = me
         self._watches: dict[GroupId, _Watch] = {}
+        self._through: dict[GroupId, Attempt] = {}
         self._told: NodeId | None = None
         """The leader of a moment ago; a new one hears at once."""
 
@@ -56,7 +59,9 @@ class StandbyDuty:
         """A fenced wish of the leader. A higher attempt of a group replaces a lower one, its spare included."""
         offer = message.offer
         known = self._watches.get(offer.group)
-        if offer.standby != self._me or (known is not None and offer.attempt <= known.offer.attempt):
+        if offer.standby != self._me or self._is_through(offer.group, offer.attempt):
+            return []
+        if known is not None and offer.attempt <= known.offer.attempt:
             return []
         self._watches.pop(offer.group, None)
         self._watches[offer.group] = _Watch(offer, message.executor, now_s + KEPT_S, now_s)
@@ -67,7 +72,12 @@ class StandbyDuty:
     def is_early(self, begin: HandoffBegin) -> bool:
         """Whether it may be for a group that this node is still to be asked to stand by for."""
         watch, is_of_own_steps = self._watches.get(begin.group), begin.what == "spare" and begin.request
-        return not is_of_own_steps and (watch is None or watch.offer.attempt < begin.attempt)
+        is_newer = watch is None or watch.offer.attempt < begin.attempt
+        return is_newer and not is_of_own_steps and not self._is_through(begin.group, begin.attempt)
+
+    def _is_through(self, group: GroupId, attempt: Attempt) -> bool:
+        through = self._through.get(group)
+        return through is not None and attempt <= through
 
     def unwanted(self, sender: NodeId, begin: HandoffBegin) -> str:
         """Why a spare, or a branch's beginning, is not wanted ('' when it is)."""
@@ -102,14 +112,20 @@ class StandbyDuty:
         return None if watch is None else watch.spare
 
     def let_go(self, sender: NodeId, message: StandDown, leader: NodeId | None) -> list[Action]:
-        """The executor is through, or the leader that this node follows has no more use for this attempt.
+        """Its executor is through, or this node itself, or the leader that it follows has no more use for this attempt.
 
         Whom a message names as its leader is its sender's word, and counts for nothing here.
         """
         watch = self._watches.get(message.group)
-        tells = watch is not None and sender in (watch.executor, leader)
-        if watch is not None and tells and watch.offer.attempt <= message.attempt:
+        if sender not in (self._me, leader, watch.executor if watch is not None else leader):
+            return []
+        if watch is not None and watch.offer.attempt <= message.attempt:
             del self._watches[message.group]
+        if not self._is_through(message.group, message.attempt):
+            self._through.pop(message.group, None)
+            self._through[message.group] = message.attempt
+        while len(self._through) > THROUGH_MAX:
+            del self._through[next(iter(self._through))]
         return []
 
     def ticked(self, leader: NodeId | None, now_s: float) -> list[Action]:
