@@ -320,10 +320,10 @@ OF_LOSSES = (
         first=1885,
     ),
     loss(
-        "an executor runs on for a request that is planned anew",
-        OFFERS,
-        "return self._dismiss(group) if group.told and not self._is_waited_for(group) else []",
-        "return []",
+        "a plan counts on whoever went while it was made",
+        "coordination/leader.py",
+        "_without_lost(draft, living) for draft",
+        "draft for draft",
         first=1207,
     ),
     loss(
