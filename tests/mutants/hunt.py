@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from tests.mutants.catalogue import MUTANTS
 from tests.simulation import calm, losses
 from tests.simulation.calm import Promises
-from tests.simulation.invariants import Violation
 from tests.simulation.play import play
 from tests.simulation.stories import drawn
 
@@ -48,14 +47,7 @@ def _storm(seed: int, nodes: int) -> list[str]:
 
 
 def _broken(promises: Promises, seed: int, nodes: int) -> list[str]:
-    broken = []
-    for promise, nodes_min in promises:
-        try:
-            if nodes >= nodes_min:
-                promise(seed, nodes)
-        except Violation as violation:
-            broken.append(violation.invariant)
-    return broken
+    return [violation.invariant for _, violation in calm.broken(promises, seed, nodes)]
 
 
 if __name__ == "__main__":

@@ -117,6 +117,18 @@ def hold(promises: Promises, seed: int, nodes: int) -> None:
             promise(seed, nodes)
 
 
+def broken(promises: Promises, seed: int, nodes: int) -> list[tuple[str, Violation]]:
+    """Every promise of these that does not hold, by its name."""
+    found = []
+    for promise, nodes_min in promises:
+        try:
+            if nodes >= nodes_min:
+                promise(seed, nodes)
+        except Violation as violation:
+            found.append((promise.__name__, violation))
+    return found
+
+
 def _since(world: World, claims: int) -> list[Term]:
     return list(world.terms.claims)[claims:]
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 
 from tests.simulation import calm, losses
-from tests.simulation.invariants import Violation
 
 NODES = (2, 3, 5)
 PROMISES = (*calm.PROMISES, *losses.PROMISES)
@@ -23,14 +22,7 @@ CHUNK = 5
 def broken(case: tuple[int, int]) -> list[str]:
     """What does not hold of this seed with so many devices."""
     seed, nodes = case
-    found = []
-    for promise, nodes_min in PROMISES:
-        try:
-            if nodes >= nodes_min:
-                promise(seed, nodes)
-        except Violation as violation:
-            found.append(f"seed {seed}, {nodes} devices, {promise.__name__}: {violation}")
-    return found
+    return [f"seed {seed}, {nodes} devices, {name}: {text}" for name, text in calm.broken(PROMISES, seed, nodes)]
 
 
 def all_broken(first: int, seeds: int, processes: int) -> Iterator[str]:
